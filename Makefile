@@ -1,0 +1,67 @@
+# Pale Blue Dot. `make help` lists what there is.
+#
+# Needs: Python >= 3.11 with venv, make, a package index (PIP_INDEX_URL and pip.conf are honoured).
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# A pyenv shim can exist and still not start, so every candidate is asked for its version.
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
+	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo $$p; break; }; done)
+
+BIN := .venv/bin
+PY := $(BIN)/python
+COLLECTION := collections/ansible_collections/palebluedot/gpu
+# Packages whose coverage counts, in the order in which they are printed.
+COVERED := fleet scheduler api $(COLLECTION)/plugins/module_utils
+TYPED := fleet scheduler api lab cli
+
+# The caller's own service, fleet or Ansible set-up may not decide what a test, the demo or a measurement sees.
+CALLERS := $(shell env | sed -n 's/^\(PALEBLUEDOT_[A-Z0-9_]*\|ANSIBLE_[A-Z0-9_]*\|KUBECONFIG\)=.*/\1/p' | grep -v -x PALEBLUEDOT_SHARED)
+ISOLATED := env $(addprefix -u ,$(CALLERS))
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: help setup setup-dev demo serve test test-peers lint bench clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## install into .venv what is needed to run (requirements.lock)
+	@PYTHON="$(PYTHON)" deploy/install requirements.lock
+
+setup-dev: ## the same, with what tests and lint need (requirements-dev.lock)
+	@PYTHON="$(PYTHON)" deploy/install requirements-dev.lock
+
+demo: setup ## the whole way once: lab, discovery, allocation, release
+	@$(ISOLATED) $(PY) -m cli.main demo
+
+serve: setup ## lab and service, until Ctrl-C
+	@$(PY) -m cli.main serve --lab
+
+test: setup-dev ## every test that needs no server outside PyPI, with coverage
+	@$(PY) -m coverage erase
+	$(ISOLATED) $(PY) -m pytest -n 2 --dist loadfile -m "not peers and not e2e and not faults" --cov --cov-report=
+	$(ISOLATED) $(PY) -m pytest -m "(e2e or faults) and not peers" --cov --cov-append --cov-report=
+	@for package in $(COVERED); do \
+		printf '%-70s %s\n' "$$package" "$$($(PY) -m coverage report --include="$$package/*" --format=total)%"; done
+	$(PY) -m coverage report --format=total --fail-under=85
+
+test-peers: setup-dev ## tests against servers that PyPI does not carry; skips what it cannot get
+	$(ISOLATED) $(PY) -m pytest -m peers
+
+lint: setup-dev ## ruff, mypy --strict, ansible-lint, antsibull-docs, licences
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict $(addprefix -p ,$(TYPED))
+	$(ISOLATED) $(BIN)/ansible-lint --offline --profile production
+	$(ISOLATED) $(BIN)/antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs all $(COLLECTION)
+	$(PY) -m tests.licences requirements.lock
+
+bench: setup ## JSON: CPU seconds and ratios of one run
+	@$(ISOLATED) $(PY) -m benchmarks.run
+
+clean: ## remove what was built; a .venv that is a symlink is left alone
+	rm -rf var build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.* .ansible
+	find . -name __pycache__ -type d -not -path './.venv/*' -prune -exec rm -rf {} +
+	@if [ -L .venv ]; then echo ".venv is a symlink: left alone"; else rm -rf .venv; fi
