@@ -1,0 +1,209 @@
+"""What a BMC remembers, whichever protocol asks: accounts, boot override, pending BIOS settings, media and logs."""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from lab.clock import Clock
+
+LOCKOUT_THRESHOLD = 5  # tries; DGX H100 AccountService
+LOCKOUT_SECONDS = 30.0
+MIN_PASSWORD, MAX_PASSWORD = 13, 20
+
+_ENABLE = ("Enable", "Disable")
+_ENABLED = ("Enabled", "Disabled")
+
+# Names as a DGX H100's BIOS 1.1.3 has them: factory default, and what may be written (None: any value of that type).
+BIOS_ATTRIBUTES: dict[str, tuple[str | int | bool, tuple[str, ...] | None]] = {
+    "ARIEnable": ("Enable", _ENABLE),
+    "AcpiSpcrConsoleRedirectionEnable": (True, None),
+    "ConsoleRedirectionEnable0": (True, None),
+    "EnableSgx": ("Disabled", _ENABLED),
+    "EnableTme": ("Disabled", _ENABLED),
+    "EndorsementHierarchy": ("Enabled", _ENABLED),
+    "Ipv4Http": ("Enabled", _ENABLED),
+    "Ipv4Pxe": ("Enabled", _ENABLED),
+    "Ipv6Http": ("Enabled", _ENABLED),
+    "Ipv6Pxe": ("Disabled", _ENABLED),
+    "NetworkStack": ("Enabled", _ENABLED),
+    "NumaEn": ("Enable", _ENABLE),
+    "PackageCState": ("C6(Retention) state", ("C0/C1 state", "C2 state", "C6(Retention) state", "Auto")),
+    "PcieMaxPayload": ("Auto", ("Auto", "128B", "256B", "512B")),
+    "PlatformHierarchy": ("Enabled", _ENABLED),
+    "PowerControlPolicy": ("Unspecified", ("Unspecified", "Always On", "Always Off", "Last State")),
+    "ProcessorHyperThreadingDisable": ("Enabled", _ENABLED),
+    "ProcessorVmxEnable": ("Enable", _ENABLE),
+    "PromptTimeout": (1, None),
+    "PxeBootWaitTime": (0, None),
+    "SRIOVEnable": ("Enable", _ENABLE),
+    "SecureBootMode": ("Standard", ("Standard", "Custom")),
+    "SecureBootSupport": ("Disabled", _ENABLED),
+    "SriovSupport": ("Enabled", _ENABLED),
+    "StorageHierarchy": ("Enabled", _ENABLED),
+    "TpmOperation": ("None", ("None", "TPM Clear")),
+    "TpmSupport": ("Enable", _ENABLE),
+    "TurboMode": ("Enable", _ENABLE),
+    "UmaBasedClustering": ("Quadrant   (4-clusters)", ("Disable(All2All)", "Quadrant   (4-clusters)")),
+    "VTdSupport": ("Enable", _ENABLE),
+    "VirtualNumaEnable": ("Disable", _ENABLE),
+    "WorkLdConfig": ("Balanced", ("Balanced", "I/O sensitive")),
+}
+
+
+@dataclass
+class Account:
+    """A BMC user. ``role`` is Administrator, Operator or ReadOnly."""
+
+    id: str
+    username: str
+    password: str = field(repr=False)
+    role: str = "Administrator"
+    enabled: bool = True
+    failures: int = 0
+    locked_until: float = 0.0
+
+
+class Accounts:
+    """The users of one BMC, with its lockout: five wrong passwords, then thirty seconds closed."""
+
+    def __init__(self, clock: Clock, username: str, password: str) -> None:
+        self._clock = clock
+        self.by_id: dict[str, Account] = {"2": Account("2", username, password)}
+
+    def find(self, username: str) -> Account | None:
+        return next((account for account in self.by_id.values() if account.username == username), None)
+
+    def locked(self, account: Account) -> bool:
+        return account.locked_until > self._clock.elapsed()
+
+    def check(self, username: str, password: str) -> Account | None:
+        """The account when name and password fit and it is neither disabled nor locked; a miss is counted."""
+        account = self.find(username)
+        if account is None or not account.enabled or self.locked(account):
+            return None
+        if hmac.compare_digest(account.password.encode(), password.encode()):
+            account.failures = 0
+            return account
+        account.failures += 1
+        if account.failures >= LOCKOUT_THRESHOLD:
+            account.failures = 0
+            account.locked_until = self._clock.elapsed() + LOCKOUT_SECONDS
+        return None
+
+    def add(self, username: str, password: str, role: str) -> Account:
+        """Raises ValueError when the name is taken or the password's length is refused."""
+        if self.find(username):
+            raise ValueError(f"the account {username} exists")
+        check_password(password)
+        id = next(str(n) for n in range(2, 17) if str(n) not in self.by_id)
+        account = self.by_id[id] = Account(id, username, password, role)
+        return account
+
+
+def check_password(password: str) -> None:
+    """Raises ValueError when a DGX H100 would refuse the length."""
+    if not MIN_PASSWORD <= len(password) <= MAX_PASSWORD:
+        raise ValueError(f"a password has {MIN_PASSWORD} to {MAX_PASSWORD} characters, not {len(password)}")
+
+
+@dataclass
+class BootOverride:
+    """``target`` in Redfish words: None, Pxe, UefiHttp, Cd, Hdd, BiosSetup, …"""
+
+    target: str = "None"
+    enabled: str = "Disabled"  # Once, Continuous
+    mode: str | None = None  # UEFI, Legacy
+
+    def clear(self) -> None:
+        self.target, self.enabled, self.mode = "None", "Disabled", None
+
+
+@dataclass
+class VirtualMedia:
+    id: str
+    image: str | None = None
+    username: str | None = None
+    inserted: bool = False
+    write_protected: bool = True
+
+
+@dataclass(frozen=True)
+class LogRecord:
+    """One entry of a Redfish log. ``origin`` is the path of the resource it is about."""
+
+    id: int
+    created: datetime
+    severity: str
+    message: str
+    message_id: str
+    message_args: tuple[str, ...] = ()
+    origin: str | None = None
+
+
+@dataclass(frozen=True)
+class SelRecord:
+    """One System Event Log record in IPMI terms."""
+
+    id: int
+    created: datetime
+    sensor_type: int
+    sensor_number: int
+    event_type: int
+    event_data: tuple[int, int, int]
+    message: str
+    severity: str = "OK"
+
+
+class Bmc:
+    """State behind both protocols of one machine's BMC."""
+
+    def __init__(self, clock: Clock, username: str, password: str) -> None:
+        self.clock = clock
+        self.accounts = Accounts(clock, username, password)
+        self.override = BootOverride()
+        self.bios: dict[str, Any] = {name: default for name, (default, _) in BIOS_ATTRIBUTES.items()}
+        self.bios_pending: dict[str, Any] = {}
+        self.boot_order_pending: list[str] | None = None
+        self.media: dict[str, VirtualMedia] = {}
+        self.sel: list[SelRecord] = []
+        self.event_log: list[LogRecord] = []  # of the GPU baseboard
+        self.resets = 0
+        self.away_until = 0.0  # clock.elapsed() when a restarted BMC answers again
+        self._next_event = 1
+        self._next_sel = 1
+
+    @property
+    def away(self) -> bool:
+        return self.away_until > self.clock.elapsed()
+
+    def event(
+        self,
+        severity: str,
+        message: str,
+        message_id: str,
+        message_args: tuple[str, ...] = (),
+        origin: str | None = None,
+    ) -> LogRecord:
+        record = LogRecord(self._next_event, self.clock.now(), severity, message, message_id, message_args, origin)
+        self._next_event += 1
+        self.event_log.append(record)
+        return record
+
+    def sel_event(
+        self,
+        sensor_type: int,
+        sensor_number: int,
+        event_type: int,
+        event_data: tuple[int, int, int],
+        message: str,
+        severity: str = "OK",
+    ) -> SelRecord:
+        record = SelRecord(
+            self._next_sel, self.clock.now(), sensor_type, sensor_number, event_type, event_data, message, severity
+        )
+        self._next_sel += 1
+        self.sel.append(record)
+        return record
