@@ -1,0 +1,119 @@
+# Copyright (c) 2026 Pale Blue Dot contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Resolves credential references, in the memory of the process that uses them.
+
+=========================  =====================================================================
+``service:<server>``       the BMC of that server, asked of the service
+``service:switch/<name>``  that switch, asked of the service
+``env:NAME``               ``user:password`` in that environment variable
+=========================  =====================================================================
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, MutableMapping
+from typing import Any, NamedTuple
+
+from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import InvalidInput
+from ansible_collections.palebluedot.gpu.plugins.module_utils.service.client import ServiceClient
+
+Params = MutableMapping[str, Any]
+
+
+class Credential(NamedTuple):
+    """A user name and its password."""
+
+    username: str
+    password: str
+
+    def __repr__(self) -> str:
+        return f"Credential(username={self.username!r}, password=***)"
+
+
+def client_from(params: MutableMapping[str, Any] | dict[str, Any], timeout: float = 30.0) -> ServiceClient:
+    """The client that a module's ``api_*`` options ask for."""
+    url = params.get("api_url")
+    if not url:
+        raise InvalidInput(
+            "api_url is not set",
+            code="service_not_configured",
+            next="Set api_url and api_token or api_token_file, or PALEBLUEDOT_URL and PALEBLUEDOT_TOKEN(_FILE).",
+        )
+    return ServiceClient(
+        url,
+        token=params.get("api_token"),
+        token_file=params.get("api_token_file"),
+        ca_path=params.get("api_ca_path"),
+        timeout=timeout,
+    )
+
+
+def resolve(reference: str, client: ServiceClient | None) -> Credential:
+    """What ``reference`` stands for; ``client`` is needed for ``service:`` references only."""
+    kind, _, name = reference.partition(":")
+    if kind == "env" and name:
+        return _from_environment(name)
+    if kind == "service" and name:
+        if client is None:
+            raise InvalidInput(f"the credential {reference!r} needs the service", next="Set api_url and a token.")
+        switch = name.removeprefix("switch/")
+        answer = client.server_credential(name) if switch == name else client.switch_credential(switch)
+        return Credential(str(answer["username"]), str(answer["password"]))
+    raise InvalidInput(
+        f"{reference!r} is not a credential reference",
+        code="credential_reference_unknown",
+        next="Use service:<server>, service:switch/<name> or env:<NAME>.",
+    )
+
+
+def _from_environment(name: str) -> Credential:
+    value = os.environ.get(name, "")
+    username, colon, password = value.partition(":")
+    if not colon or not username:
+        raise InvalidInput(
+            f"the environment variable {name} does not hold user:password",
+            code="credential_not_set",
+            next=f"Set {name}=user:password in the environment of ansible-playbook.",
+        )
+    return Credential(username, password)
+
+
+def _references(params: Params) -> Iterator[tuple[Params, str]]:
+    """Every place of ``params`` that holds a reference, with its prefix."""
+    for prefix in ("bmc_", "switch_"):
+        if params.get(f"{prefix}credential"):
+            yield params, prefix
+    for entry in params.get("bmcs") or []:
+        if entry.get("credential"):
+            yield entry, ""
+
+
+def resolve_credentials(params: Params) -> set[str]:
+    """Fill in ``*username`` and ``*password`` wherever ``params`` holds a reference, in place.
+
+    :return: the secrets, to be masked in whatever leaves this process. An explicit password wins over a reference.
+    """
+    client: ServiceClient | None = None
+    known: dict[str, Credential] = {}
+    try:
+        for place, prefix in _references(params):
+            if place.get(f"{prefix}password"):
+                continue
+            reference = str(place[f"{prefix}credential"])
+            if reference not in known:
+                if reference.startswith("service:") and client is None:
+                    client = client_from(params)
+                known[reference] = resolve(reference, client)
+            found = known[reference]
+            place[f"{prefix}username"], place[f"{prefix}password"] = found
+    finally:
+        if client is not None:
+            client.close()
+    return {credential.password for credential in known.values() if credential.password}
+
+
+def drop_references(params: Params) -> None:
+    """Take out the references, in place: what they stand for has been filled in."""
+    for place, prefix in list(_references(params)):
+        del place[f"{prefix}credential"]
