@@ -5,10 +5,18 @@
 
 from __future__ import annotations
 
+import os
+from typing import Any
+
+from ansible_collections.palebluedot.gpu.plugins.module_utils.service.claimant import claimant_of
 from ansible_collections.palebluedot.gpu.plugins.plugin_utils.inworker import InWorkerAction, preload
 
-preload("machine_report_info")
+preload("allocation", "machine_report_info", "server", "workflow_step")
 
 
 class ActionModule(InWorkerAction):
     """See plugin_utils/inworker.py."""
+
+    def own_defaults(self, module: str) -> dict[str, Any]:
+        """A claim is held by this ansible-playbook, which is the parent of its workers."""
+        return {"claimant": str(claimant_of(os.getppid()))} if module == "allocation" else {}

@@ -1,4 +1,3 @@
-# -*- coding: utf-8 -*-
 # Copyright (c) 2026 Pale Blue Dot contributors
 # SPDX-License-Identifier: Apache-2.0
 """Filter ``bmc_targets``: from the variables of hosts to the ``bmcs`` list of the bulk modules."""
@@ -8,7 +7,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-_KEYS = ("address", "port", "protocol", "validate_certs", "ca_path", "fingerprint", "username", "password", "credential")
+_KEYS = (
+    "address",
+    "port",
+    "protocol",
+    "validate_certs",
+    "ca_path",
+    "fingerprint",
+    "username",
+    "password",
+    "credential",
+)
 
 
 def bmc_targets(hosts: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:

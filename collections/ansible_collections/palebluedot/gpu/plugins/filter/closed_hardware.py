@@ -1,4 +1,3 @@
-# -*- coding: utf-8 -*-
 # Copyright (c) 2026 Pale Blue Dot contributors
 # SPDX-License-Identifier: Apache-2.0
 """Filter ``closed_hardware``: a Tinkerbell Hardware spec whose machine may not boot from the network any more."""

@@ -75,16 +75,25 @@ class InWorkerAction(ActionBase):  # type: ignore[misc]
             result.update(self._in_worker(module, str(variables.get("inventory_hostname", ""))))
         return result
 
+    def own_defaults(self, module: str) -> Params:
+        """Values for options that only ansible-playbook itself can know; the task's own win."""
+        return {}
+
+    def _name(self) -> str:
+        return str(self._task.resolved_action or self._task.action).removeprefix(f"{_COLLECTION}.")
+
+    def _args(self) -> Params:
+        return {**self.own_defaults(self._name()), **_plain(self._task.args)}
+
     def _module(self) -> ModuleType:
         """The module's Python, found by the collection loader under the name that the task resolved to."""
-        name = str(self._task.resolved_action or self._task.action).removeprefix(f"{_COLLECTION}.")
         try:
-            return importlib.import_module(f"{_MODULES}.{name}")
+            return importlib.import_module(f"{_MODULES}.{self._name()}")
         except ImportError as problem:
             raise AnsibleActionFail(
                 f"{self._task.action} cannot be loaded as a module of {_COLLECTION}: {problem}. "
-                f"Use the name of a module, and install the packages of its family (the collection's README names them) "
-                f"for {sys.executable}."
+                f"Use the name of a module, and install the packages of its family for {sys.executable} "
+                f"(the collection's README names them)."
             ) from problem
 
     # -- inside the worker -----------------------------------------------------------------------------------------
@@ -118,7 +127,7 @@ class InWorkerAction(ActionBase):  # type: ignore[misc]
 
     def _validated(self, spec: Mapping[str, Any]) -> ValidationResult:
         rules = {rule: spec[rule] for rule in _RULES if rule in spec}
-        return ArgumentSpecValidator(spec["argument_spec"], **rules).validate(_plain(self._task.args))
+        return ArgumentSpecValidator(spec["argument_spec"], **rules).validate(self._args())
 
     def _reject_invalid(self, validated: ValidationResult) -> None:
         if not validated.errors.errors:
@@ -136,7 +145,7 @@ class InWorkerAction(ActionBase):  # type: ignore[misc]
         return bool(self._task.delegate_to) and self._connection.transport != "local"
 
     def _as_real_module(self, module: ModuleType, variables: dict[str, Any]) -> dict[str, Any]:
-        args: Params = _plain(self._task.args)
+        args = self._args()
         wrap_async = bool(self._task.async_val) and not self._connection.has_native_async
         if self._elsewhere():
             failure = self._carry_along(module, args, wrap_async)

@@ -68,7 +68,8 @@ Json = dict[str, Any]
 def is_away(problem: Exception) -> bool:
     """Whether an error means that the service itself could not be reached, rather than that it said no."""
     if isinstance(problem, Unreachable | DeadlineExceeded):
-        return True
+        # an untrusted certificate does not mend itself
+        return problem.retryable
     return isinstance(problem, PaleBlueDotError) and problem.details.get("status") in _TRANSIENT
 
 

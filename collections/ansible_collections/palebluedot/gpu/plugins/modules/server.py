@@ -1,0 +1,115 @@
+#!/usr/bin/python
+# Copyright (c) 2026 Pale Blue Dot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A server's record."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: server
+short_description: Read and change a server's record
+version_added: 0.1.0
+description:
+  - Reads the record that the Pale Blue Dot service keeps of a server, stores what an inspection found, sets its flags,
+    starts its cleaning.
+author:
+  - Pale Blue Dot contributors (@palebluedot)
+options:
+  name:
+    description:
+      - Name of the server.
+    type: str
+    required: true
+  state:
+    description:
+      - V(present) leaves the server where it is in its life.
+      - V(cleaning) starts the cleaning of a server that failed or is in quarantine, unless it is being cleaned already.
+    type: str
+    choices: [present, cleaning]
+    default: present
+  facts:
+    description:
+      - What an inspection found, in the shape of RV(palebluedot.gpu.bmc_info#module:bmc).
+    type: dict
+  flags:
+    description:
+      - Flags to set.
+    type: dict
+    suboptions:
+      hands_off:
+        description:
+          - Whether no door may touch the server.
+        type: bool
+        required: true
+      reason:
+        description:
+          - Why; shown to everybody who is stopped by it.
+        type: str
+extends_documentation_fragment:
+  - palebluedot.gpu.service
+  - palebluedot.gpu.attributes
+  - palebluedot.gpu.attributes.service
+seealso:
+  - module: palebluedot.gpu.bmc_info
+"""
+
+EXAMPLES = r"""
+- name: Read a server's record
+  palebluedot.gpu.server:
+    name: gpu-07
+  register: seen
+
+- name: Keep everybody away from it
+  palebluedot.gpu.server:
+    name: gpu-07
+    flags:
+      hands_off: true
+      reason: waiting for the vendor
+"""
+
+RETURN = r"""
+server:
+  description:
+    - The record, as C(GET /api/v1/servers/<name>) gives it, with C(fleet_frozen) and C(freeze_reason) of the fleet.
+  returned: success
+  type: dict
+  sample: {"name": "gpu-07", "state": "available", "hands_off": false, "fleet_frozen": false}
+workflow_id:
+  description: The cleaning that was started; null otherwise.
+  returned: success
+  type: str
+error:
+  description:
+    - What went wrong, with C(code), C(message), C(host), C(step), C(tried), C(answer), C(next) and C(retryable).
+  returned: failure
+  type: dict
+"""
+
+from ansible_collections.palebluedot.gpu.plugins.module_utils import options
+from ansible_collections.palebluedot.gpu.plugins.module_utils.entry import execute
+from ansible_collections.palebluedot.gpu.plugins.module_utils.service.server import run
+
+SPEC = {
+    "argument_spec": {
+        "name": {"type": "str", "required": True},
+        "state": {"type": "str", "choices": ["present", "cleaning"], "default": "present"},
+        "facts": {"type": "dict"},
+        "flags": {
+            "type": "dict",
+            "options": {"hands_off": {"type": "bool", "required": True}, "reason": {"type": "str"}},
+        },
+        **options.service(),
+    },
+    "supports_check_mode": True,
+}
+
+
+def main() -> None:
+    """Run as a module."""
+    execute(SPEC, run)
+
+
+if __name__ == "__main__":
+    main()
