@@ -1,0 +1,118 @@
+"""Whichever door a request comes through, the same playbook does the same work and leaves the same record."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from tests.support.site import Json, Site
+
+pytestmark = pytest.mark.e2e
+SITE = {"servers": 3}
+
+REQUEST = {"gpu_count": 8, "template": "ubuntu-24.04"}
+DOORS = ["api", "hand", "external"]
+
+
+def allocate(site: Site, door: str) -> str:
+    """Ask for a server through that door; the id of the allocation when it is active."""
+    name = f"door-{door}"
+    if door == "api":
+        asked = site.client.allocate(REQUEST, request=name)
+        assert site.wait(asked["workflow_id"])["status"] == "succeeded"
+        return str(asked["allocation_id"])
+    if door == "external":
+        asked = site.client.allocate({**REQUEST, "executor": "external"}, request=name)
+        # nobody but the run by hand takes it up
+        assert site.client.workflow(asked["workflow_id"])["status"] == "pending"
+        site.playbook("allocate.yml", "-e", f"request={name}")
+        return str(asked["allocation_id"])
+    site.playbook("allocate.yml", "-e", "gpu_count=8", "-e", "template=ubuntu-24.04", "-e", f"request={name}")
+    found = [row for row in site.client.allocations() if row["request"] == name]
+    assert len(found) == 1
+    return str(found[0]["id"])
+
+
+def release(site: Site, door: str, allocation_id: str) -> None:
+    if door == "api":
+        answer = site.client.release(allocation_id)
+        assert site.wait(answer["workflow_id"])["status"] == "succeeded"
+    elif door == "external":
+        site.playbook("release.yml", "-e", f"allocation_id={allocation_id}")
+    else:
+        site.playbook("release.yml", "-e", "request=door-hand")
+
+
+@pytest.fixture(scope="module")
+def journeys(site: Site) -> dict[str, Json]:
+    """Each door once, whole: what the record and the devices saw after the allocation and after the release."""
+    journeys = {}
+    for door in DOORS:
+        allocation_id = allocate(site, door)
+        allocation = site.client.allocation(allocation_id)
+        server = allocation["servers"][0]
+        journey: Json = {"allocation": allocation, "active": site.record(allocation_id)}
+        journey["deeds_active"] = site.deeds(server["name"])
+        release(site, door, allocation_id)
+        journey["released"] = site.record(allocation_id)
+        journey["deeds_released"] = site.deeds(server["name"])
+        journey["machine"] = site.lab("GET", f"/machines/{server['name']}")
+        journeys[door] = journey
+    return journeys
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_the_way_in_ends_active_and_the_way_out_in_the_pool(journeys: dict[str, Json], door: str) -> None:
+    active, released = journeys[door]["active"], journeys[door]["released"]
+    assert active["allocation"] == "active"
+    assert active["server_status"] == ["active"]
+    assert active["gpus"] == Counter(active=8)
+    assert active["workflows"] == [("allocate", "succeeded", 1)]
+    assert {status for _, _, status in active["steps"]} == {"succeeded"}
+    assert released["allocation"] == "released"
+    assert released["server_status"] == ["available"]
+    assert released["gpus"] == Counter(released=8)
+    assert released["workflows"] == [("allocate", "succeeded", 1), ("release", "succeeded", 1)]
+    assert released["reports"] == ["erase", "first-boot"]
+
+
+@pytest.mark.parametrize("door", ["hand", "external"])
+@pytest.mark.parametrize("moment", ["active", "released"])
+def test_the_record_is_the_same_through_every_door(journeys: dict[str, Json], door: str, moment: str) -> None:
+    expected, found = journeys["api"][moment], journeys[door][moment]
+    assert found == expected
+
+
+@pytest.mark.parametrize("door", ["hand", "external"])
+def test_the_devices_saw_the_same_work(journeys: dict[str, Json], door: str) -> None:
+    def of(journey: Json, moment: str) -> dict[str, Any]:
+        # sessions come and go with tasks, and are no change to the machine
+        return {deed: count for deed, count in journey[moment].items() if "session" not in deed.lower()}
+
+    for moment in ("deeds_active", "deeds_released"):
+        assert of(journeys[door], moment) == of(journeys["api"], moment)
+
+
+def test_the_machine_is_off_and_its_disks_were_erased_once(journeys: dict[str, Json]) -> None:
+    for journey in journeys.values():
+        machine = journey["machine"]
+        assert machine["power"] == "Off"
+        assert {disk["erase_count"] for disk in machine["disks"]} == {1}
+        assert all(disk["image"] is None for disk in machine["disks"])
+
+
+def test_the_user_is_told_how_to_reach_the_server(journeys: dict[str, Json]) -> None:
+    server = journeys["api"]["allocation"]["servers"][0]
+    assert server["address"].startswith("127.")
+    assert server["ssh_port"]
+    assert server["ssh_user"] == "ubuntu"
+    assert len(server["gpus"]) == 8
+
+
+def test_repeating_a_name_finds_what_there_is(site: Site, journeys: dict[str, Json]) -> None:
+    before = len(list(site.client.allocations()))
+    done = site.playbook("allocate.yml", "-e", "request=door-hand", check=False)
+    assert "released" in done.stdout + done.stderr
+    assert len(list(site.client.allocations())) == before

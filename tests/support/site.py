@@ -1,0 +1,191 @@
+"""A site under test: lab, service, an operator, a user, and the record read back as plain data."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Self
+
+import requests
+from sqlalchemy import select
+
+from cli import children
+from cli.stage import Person, Stage
+from fleet import db
+from fleet.models import (
+    Allocation,
+    AllocationServer,
+    AuditEntry,
+    Event,
+    GpuAllocation,
+    IpAddress,
+    MachineReport,
+    Server,
+    Workflow,
+    WorkflowStep,
+)
+
+ENDED = {"succeeded", "failed", "cancelled", "timed_out"}
+Json = dict[str, Any]
+
+
+class Site:
+    """Use as a context manager. ``operator`` may run playbooks, ``ada`` is a user with a quota of ``quota`` GPUs."""
+
+    def __init__(self, directory: Path, *, servers: int = 8, delays: str = "none", quota: int = 64) -> None:
+        self.stage = Stage(directory, servers=servers, delays=delays)
+        self.quota = quota
+        self.operator: Person
+        self.ada: Person
+
+    def __enter__(self) -> Self:
+        self._environment = dict(os.environ)
+        self.stage.__enter__()
+        try:
+            self.stage.start_lab()
+            self.stage.prepare_record()
+            self.operator = self.stage.add_person("operator", "operator", gpus=self.quota)
+            self.ada = self.stage.add_person("ada", "user", gpus=self.quota)
+            self.stage.start_service()
+            self.client = self.stage.client(self.operator)
+            self.user = self.stage.client(self.ada)
+            self.client.import_fleet(self.stage.fleet_document())
+            self.playbook("discover.yml")
+        except BaseException:
+            self.stage.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        left = self.stage.stop()
+        os.environ.clear()
+        os.environ.update(self._environment)
+        assert not left, f"processes that would not end: {left}"
+
+    # -- doing ---------------------------------------------------------------------------------------------------
+
+    def playbook(self, name: str, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """A run by hand, as the operator."""
+        done = subprocess.run(
+            ["ansible-playbook", f"playbooks/{name}", *arguments],
+            cwd=children.ROOT,
+            env=self.playbook_environment(),
+            capture_output=True,
+            text=True,
+            timeout=180,
+            check=False,
+        )
+        if check and done.returncode != 0:
+            raise AssertionError(f"{name} ended with {done.returncode}\n{done.stdout[-6000:]}\n{done.stderr[-2000:]}")
+        return done
+
+    def playbook_environment(self) -> dict[str, str]:
+        """What a person at a terminal has set."""
+        return {
+            **self.stage.environment,
+            "PALEBLUEDOT_URL": self.stage.url,
+            "PALEBLUEDOT_TOKEN_FILE": str(self.operator.token_file),
+            "ANSIBLE_NOCOLOR": "1",
+        }
+
+    def wait(self, workflow_id: str, timeout_s: float = 120) -> Json:
+        """The workflow when it has ended; AssertionError with its steps when it does not."""
+        return self.until(lambda: self._ended(workflow_id), timeout_s, lambda: str(self.client.workflow(workflow_id)))
+
+    def _ended(self, workflow_id: str) -> Json | None:
+        workflow = self.client.workflow(workflow_id)
+        return workflow if workflow["status"] in ENDED else None
+
+    def until(
+        self, look: Callable[[], Any], timeout_s: float = 60, explain: Callable[[], str] = lambda: ""
+    ) -> Any:
+        """What ``look`` answers as soon as it is truthy."""
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            if answer := look():
+                return answer
+            time.sleep(0.1)
+        raise AssertionError(f"did not come true within {timeout_s:.0f} s: {explain()}")
+
+    # -- the lab -------------------------------------------------------------------------------------------------
+
+    def lab(self, method: str, path: str, body: Json | None = None) -> Any:
+        """A call of the lab's control API."""
+        answer = requests.request(method, self.stage.facts["control_url"] + path, json=body, timeout=10)
+        answer.raise_for_status()
+        return answer.json() if answer.content else None
+
+    def log(self, machine: str | None = None) -> list[Json]:
+        """Every write to every device so far."""
+        answer = self.lab("GET", "/log" + (f"?machine={machine}" if machine else ""))
+        return list(answer["items"] if isinstance(answer, dict) else answer)
+
+    def deeds(self, machine: str) -> Counter[str]:
+        """How often which write reached that machine, by ``layer action``."""
+        return Counter(f"{entry['layer']} {entry['action']}" for entry in self.log(machine))
+
+    # -- the record ----------------------------------------------------------------------------------------------
+
+    def record(self, allocation_id: str) -> Json:
+        """What the record holds of an allocation, without names, ids and times: equal for equal work."""
+        with db.read() as session:
+            allocation = session.get_one(Allocation, allocation_id)
+            servers = session.scalars(
+                select(AllocationServer).where(AllocationServer.allocation_id == allocation_id)
+            ).all()
+            workflows = session.scalars(
+                select(Workflow).where(Workflow.allocation_id == allocation_id).order_by(Workflow.created_at)
+            ).all()
+            of_workflows = [workflow.id for workflow in workflows]
+            subjects = [allocation_id, *of_workflows, *(row.id for row in servers), *(row.server_id for row in servers)]
+            steps = session.scalars(select(WorkflowStep).where(WorkflowStep.workflow_id.in_(of_workflows))).all()
+            return {
+                "allocation": allocation.status,
+                "template": (allocation.template_name, allocation.template_version)
+                if hasattr(allocation, "template_name")
+                else None,
+                "servers": sorted(row.state for row in servers),
+                "server_status": sorted(session.get_one(Server, row.server_id).status for row in servers),
+                "gpus": Counter(
+                    session.scalars(
+                        select(GpuAllocation.status).where(GpuAllocation.allocation_id == allocation_id)
+                    ).all()
+                ),
+                "addresses": len(
+                    session.scalars(
+                        select(IpAddress.id).where(
+                            IpAddress.allocation_id == allocation_id, IpAddress.released_at.is_(None)
+                        )
+                    ).all()
+                )
+                if hasattr(IpAddress, "released_at")
+                else None,
+                "workflows": [(workflow.kind, workflow.status, workflow.attempt) for workflow in workflows],
+                "steps": sorted((step.step, step.attempt, step.status) for step in steps),
+                "reports": sorted(
+                    kind
+                    for kind in session.scalars(
+                        select(MachineReport.kind).where(
+                            MachineReport.workflow_id.in_(of_workflows), MachineReport.received_at.is_not(None)
+                        )
+                    )
+                ),
+                "events": Counter(
+                    session.scalars(select(Event.type).where(Event.subject.in_(subjects[: 1 + len(of_workflows)]))).all()
+                ),
+                "audit": sorted(
+                    set(session.scalars(select(AuditEntry.action).where(AuditEntry.object_id == allocation_id)).all())
+                ),
+            }
+
+    def held_twice(self) -> list[str]:
+        """GPUs that more than one allocation holds: there must never be one."""
+        with db.read() as session:
+            held = session.scalars(
+                select(GpuAllocation.gpu_id).where(GpuAllocation.released_at.is_(None))
+            ).all()
+        return [gpu for gpu, count in Counter(held).items() if count > 1]
