@@ -21,7 +21,7 @@ _NAMES = {
     "apache license, version 2.0": "Apache-2.0",
     "apache software license": "Apache-2.0",
     "apache software license, version 2.0": "Apache-2.0",
-    "bsd 3-clause \"new\" or \"revised license\"": "BSD-3-Clause",
+    'bsd 3-clause "new" or "revised license"': "BSD-3-Clause",
     "bsd license": "BSD-3-Clause",
     "bsd-3-clause": "BSD-3-Clause",
     "3-clause bsd license": "BSD-3-Clause",
@@ -57,7 +57,9 @@ def licences(package: Distribution) -> set[str]:
     metadata = package.metadata
     said = metadata.get("License-Expression") or metadata.get("License") or ""
     if said.lower() in ("", "unknown") or len(said) > 100:  # some put the whole text there
-        classifiers = [c.rpartition(" :: ")[2] for c in metadata.get_all("Classifier") or [] if c.startswith("License ::")]
+        classifiers = [
+            c.rpartition(" :: ")[2] for c in metadata.get_all("Classifier") or [] if c.startswith("License ::")
+        ]
         return {_NAMES.get(name.lower(), name) for name in classifiers if name != "OSI Approved"}
     found: set[str] = set()
     for part in re.split(r"\s+AND\s+", said):
@@ -81,7 +83,9 @@ def complaints(names: list[str]) -> list[str]:
             continue
         found = licences(package)
         if not found:
-            answer.append(f"{name}: names no licence; read its LICENSE file and add it to ALLOWED_BY_NAME with the reason")
+            answer.append(
+                f"{name}: names no licence; read its LICENSE file and add it to ALLOWED_BY_NAME with the reason"
+            )
         elif strange := found - PERMISSIVE:
             answer.append(f"{name}: {', '.join(sorted(strange))} is not in the list of permissive licences")
     return answer

@@ -36,9 +36,18 @@ Json = dict[str, Any]
 class Site:
     """Use as a context manager. ``operator`` may run playbooks, ``ada`` is a user with a quota of ``quota`` GPUs."""
 
-    def __init__(self, directory: Path, *, servers: int = 8, delays: str = "none", quota: int = 64) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        servers: int = 8,
+        delays: str = "none",
+        quota: int = 64,
+        environment: dict[str, str] | None = None,
+    ) -> None:
         self.stage = Stage(directory, servers=servers, delays=delays)
         self.quota = quota
+        self.settings = environment or {}
         self.operator: Person
         self.ada: Person
 
@@ -48,6 +57,8 @@ class Site:
         try:
             self.stage.start_lab()
             self.stage.prepare_record()
+            os.environ.update(self.settings)
+            self.stage.environment.update(self.settings)
             self.operator = self.stage.add_person("operator", "operator", gpus=self.quota)
             self.ada = self.stage.add_person("ada", "user", gpus=self.quota)
             self.stage.start_service()
@@ -100,9 +111,7 @@ class Site:
         workflow = self.client.workflow(workflow_id)
         return workflow if workflow["status"] in ENDED else None
 
-    def until(
-        self, look: Callable[[], Any], timeout_s: float = 60, explain: Callable[[], str] = lambda: ""
-    ) -> Any:
+    def until(self, look: Callable[[], Any], timeout_s: float = 60, explain: Callable[[], str] = lambda: "") -> Any:
         """What ``look`` answers as soon as it is truthy."""
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
@@ -110,6 +119,13 @@ class Site:
                 return answer
             time.sleep(0.1)
         raise AssertionError(f"did not come true within {timeout_s:.0f} s: {explain()}")
+
+    def ready(self) -> bool:
+        """Whether the API answers that it can work."""
+        try:
+            return requests.get(f"{self.stage.url}/readyz", timeout=2).ok
+        except requests.RequestException:
+            return False
 
     # -- the lab -------------------------------------------------------------------------------------------------
 
@@ -175,7 +191,9 @@ class Site:
                     )
                 ),
                 "events": Counter(
-                    session.scalars(select(Event.type).where(Event.subject.in_(subjects[: 1 + len(of_workflows)]))).all()
+                    session.scalars(
+                        select(Event.type).where(Event.subject.in_(subjects[: 1 + len(of_workflows)]))
+                    ).all()
                 ),
                 "audit": sorted(
                     set(session.scalars(select(AuditEntry.action).where(AuditEntry.object_id == allocation_id)).all())
@@ -185,7 +203,5 @@ class Site:
     def held_twice(self) -> list[str]:
         """GPUs that more than one allocation holds: there must never be one."""
         with db.read() as session:
-            held = session.scalars(
-                select(GpuAllocation.gpu_id).where(GpuAllocation.released_at.is_(None))
-            ).all()
+            held = session.scalars(select(GpuAllocation.gpu_id).where(GpuAllocation.released_at.is_(None))).all()
         return [gpu for gpu, count in Counter(held).items() if count > 1]
