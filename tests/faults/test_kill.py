@@ -1,4 +1,4 @@
-"""`kill -9` of any process before, during and after every step: right states, nothing lost or held twice, no repeated wipe."""
+"""`kill -9` of any process in every step: right states, nothing lost or held twice, no repeated wipe."""
 
 from __future__ import annotations
 

@@ -1,0 +1,95 @@
+"""A BMC that hangs, refuses, drops the line or answers nonsense: a typed error, the quota back, nothing offered unverified."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.site import Json, Site
+
+pytestmark = pytest.mark.faults
+SITE = {"servers": 2, "quota": 8, "environment": {"PALEBLUEDOT_BMC_TIMEOUT": "3"}}
+
+REQUEST = {"gpu_count": 8, "template": "ubuntu-24.04"}
+
+
+def server_named(site: Site, name: str) -> Json:
+    return site.client.server(name)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    ("kind", "codes"),
+    [
+        ("hang", {"deadline_exceeded"}),
+        ("refuse", {"unreachable"}),
+        ("drop", {"unreachable"}),
+        ("garbage", {"bad_answer"}),
+    ],
+)
+def test_a_sick_bmc_fails_the_server_and_gives_the_quota_back(site: Site, kind: str, codes: set[str]) -> None:
+    site.lab("POST", "/faults", {"machine": "*", "layer": "redfish", "match": "* *", "kind": kind, "count": None})
+    try:
+        asked = site.user.allocate(REQUEST, request=f"sick-{kind}")
+        workflow = site.wait(asked["workflow_id"], 200)
+    finally:
+        site.lab("DELETE", "/faults")
+    allocation = site.user.allocation(asked["allocation_id"])
+    name = allocation["servers"][0]["name"]
+    assert workflow["status"] == "failed"
+    assert allocation["status"] == "failed"
+    failed = [step for step in workflow["steps"] if step["status"] == "failed"]
+    assert failed[-1]["step"] == "hardware_check"
+    assert failed[-1]["error"]["code"] in codes
+    assert failed[-1]["error"]["host"]
+    assert failed[-1]["error"]["tried"]
+    # the quota is whole again, the server is out of the pool and says why
+    assert site.user.quota()["used_gpu_count"] == 0
+    server = server_named(site, name)
+    assert server["status"] == "failed"
+    assert "hardware_check" in server["status_reason"]
+    assert all(gpu["server"] != name for gpu in site.client.gpus_available()["items"])
+    # it comes back only through a cleaning that proves itself
+    cleaning = site.client.clean_server(name)
+    assert site.wait(cleaning["workflow_id"], 120)["status"] == "succeeded"
+    assert server_named(site, name)["status"] == "available"
+
+
+@pytest.mark.timeout(300)
+def test_a_bmc_that_is_busy_for_a_moment_costs_a_retry_and_no_more(site: Site) -> None:
+    site.lab(
+        "POST",
+        "/faults",
+        {"machine": "*", "layer": "redfish", "match": "* *", "kind": "status", "value": 503, "count": 2},
+    )
+    asked = site.user.allocate(REQUEST, request="busy-for-a-moment")
+    workflow = site.wait(asked["workflow_id"], 200)
+    site.lab("DELETE", "/faults")
+    assert workflow["status"] == "succeeded"
+    assert site.wait(site.user.release(asked["allocation_id"])["workflow_id"], 120)["status"] == "succeeded"
+
+
+@pytest.mark.timeout(300)
+def test_a_wipe_without_proof_is_never_offered_again(site: Site) -> None:
+    asked = site.user.allocate(REQUEST, request="no-proof")
+    assert site.wait(asked["workflow_id"], 120)["status"] == "succeeded"
+    name = site.user.allocation(asked["allocation_id"])["servers"][0]["name"]
+    site.lab(
+        "POST",
+        "/faults",
+        {
+            "machine": name,
+            "layer": "agent",
+            "match": "*",
+            "kind": "fail_action",
+            "value": "secure-erase",
+            "count": None,
+        },
+    )
+    try:
+        workflow = site.wait(site.user.release(asked["allocation_id"])["workflow_id"], 240)
+    finally:
+        site.lab("DELETE", "/faults")
+    assert workflow["status"] == "failed"
+    assert server_named(site, name)["status"] == "failed"
+    assert site.user.quota()["used_gpu_count"] == 0
+    assert all(gpu["server"] != name for gpu in site.client.gpus_available()["items"])
