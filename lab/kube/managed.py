@@ -123,6 +123,8 @@ def _put(obj: dict[str, Any], path: FieldPath, value: Any) -> None:
         if not isinstance(child, dict):
             child = node[key] = {}
         node = child
+    if value == {} and isinstance(node.get(path[-1]), dict):
+        return  # an empty object asks for an object to be there, not for its fields to go
     node[path[-1]] = value
 
 
