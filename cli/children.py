@@ -23,7 +23,8 @@ from cli.paths import ROOT
 from cli.problems import Problem
 from scheduler import processes
 
-GRACE_S = 15.0
+# the scheduler lets its playbooks end for 20 s, the API its requests
+GRACE_S = 30.0
 _WITH_PARENT = ROOT / "scheduler" / "with_parent.py"
 
 
@@ -102,16 +103,32 @@ def stop(child: Child, grace_s: float = GRACE_S) -> int:
     return child.process.returncode
 
 
-def end_orphans(grace_s: float = 5.0) -> set[int]:
-    """End every process that is still below this one; the ids of those that would not end (expect none)."""
+def end_orphans(marker: str | None = None, grace_s: float = 5.0) -> set[int]:
+    """End what is still below this process; the ids of those that would not end (expect none).
+
+    :param marker: only what was started with this ``NAME=value`` in its environment, or runs a job of a scheduler:
+        for a process that has other children too.
+    """
     if sys.platform != "linux":
         return set()
 
     def below() -> set[int]:
-        processes.collect_zombies()
-        return processes.descendants(os.getpid())
+        if marker is None:
+            processes.collect_zombies()
+            return processes.descendants(os.getpid())
+        return {
+            pid for pid in processes.descendants(os.getpid()) if _carries(pid, marker, processes.JOB_VARIABLE + "=")
+        }
 
     return processes.end(below, grace_s)
+
+
+def _carries(pid: int, *markers: str) -> bool:
+    try:
+        variables = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    return any(variable.startswith(os.fsencode(marker)) for variable in variables for marker in markers)
 
 
 @dataclass
@@ -124,20 +141,27 @@ class Supervisor:
 
     commands: Mapping[str, Sequence[str]]
     env: Mapping[str, str] = field(default_factory=environment)
+    logs: Path | None = None
     give_up_after: int = 4
     window_s: float = 60.0
     pause_s: float = 1.0
     children: dict[str, Child] = field(default_factory=dict)
-    _stopping: bool = False
+    stopping: bool = False
     _ends: dict[str, deque[float]] = field(default_factory=dict)
 
     def start_all(self) -> None:
-        for name, argv in self.commands.items():
-            self.children[name] = start(name, argv, env=self.env)
+        for name in self.commands:
+            self.start(name)
+
+    def start(self, name: str) -> None:
+        """Start one of the commands, for the first time or again."""
+        argv = self.commands[name]
+        log = self.logs / f"{name}.log" if self.logs else None
+        self.children[name] = start(name, argv, env=self.env, log=log)
 
     def watch(self) -> None:
         """Until a signal asks for the end. Raises a `Problem` when a child cannot be kept alive."""
-        while not self._stopping:
+        while not self.stopping:
             for name, child in list(self.children.items()):
                 status = child.process.poll()
                 if status is None:
@@ -153,8 +177,8 @@ class Supervisor:
                         next=f"Run it alone to see why: palebluedot {name}",
                     )
                 time.sleep(self.pause_s)
-                if not self._stopping:
-                    self.children[name] = start(name, self.commands[name], env=self.env)
+                if not self.stopping:
+                    self.start(name)
             time.sleep(0.2)
 
     def stop_all(self, grace_s: float = GRACE_S) -> None:
@@ -167,4 +191,4 @@ class Supervisor:
 
     def request_stop(self, signum: int = 0, frame: FrameType | None = None) -> None:
         """Signal handler."""
-        self._stopping = True
+        self.stopping = True

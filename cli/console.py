@@ -40,7 +40,9 @@ def table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], *, title: s
     for row in rows:
         answer.add_row(
             *(
-                state(row.get(column)) if column in {"state", "status"} else Text("–" if row.get(column) is None else str(row[column]))
+                state(row.get(column))
+                if column in {"state", "status"}
+                else Text("–" if row.get(column) is None else str(row[column]))
                 for column in columns
             )
         )

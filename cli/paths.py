@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
@@ -11,9 +10,11 @@ COLLECTIONS = ROOT / "collections"
 PLAYBOOKS = ROOT / "playbooks"
 
 
-def var_dir() -> Path:
-    """What this installation writes: database, lab, logs. ``PALEBLUEDOT_VAR_DIR``, or ``var/`` in the checkout."""
-    return Path(os.environ.get("PALEBLUEDOT_VAR_DIR", ROOT / "var")).resolve()
+def data_dir() -> Path:
+    """What this installation writes: database, keys, lab, logs (``PALEBLUEDOT_DATA_DIR``, else ``var/``)."""
+    from fleet.settings import get_settings
+
+    return get_settings().data_dir.resolve()
 
 
 def make_collection_importable() -> None:

@@ -24,18 +24,10 @@ EXIT_UNREACHABLE = 3
 EXIT_NOT_ALLOWED = 4
 EXIT_INTERRUPTED = 130
 
-_UNREACHABLE = {"unreachable", "deadline_exceeded", "service_unavailable", "database_unreachable"}
-_NOT_ALLOWED = {
-    "authentication_failed",
-    "forbidden",
-    "invalid_credentials",
-    "invalid_token",
-    "missing_token",
-    "not_authenticated",
-    "token_expired",
-    "token_revoked",
-    "unauthorized",
-}
+_UNREACHABLE_STATUS = {429, 502, 503, 504}
+_NOT_ALLOWED_STATUS = {401, 403}
+_UNREACHABLE_CODES = {"busy", "deadline_exceeded", "unavailable", "unreachable"}
+_NOT_ALLOWED_CODES = {"authentication_failed", "forbidden", "unauthenticated"}
 
 
 class Problem(click.ClickException):
@@ -65,11 +57,11 @@ class Problem(click.ClickException):
         self.next = next
         if exit_code is None:
             exit_code = EXIT_FAILED
-            if code in _UNREACHABLE:
+            if code in _UNREACHABLE_CODES:
                 exit_code = EXIT_UNREACHABLE
-            elif code in _NOT_ALLOWED:
+            elif code in _NOT_ALLOWED_CODES:
                 exit_code = EXIT_NOT_ALLOWED
-        self.exit_code = exit_code
+        self.exit_code = exit_code  # type: ignore[misc]  # click has it per class, we per failure
 
     @classmethod
     def of(cls, error: Exception) -> Problem:
@@ -79,8 +71,13 @@ class Problem(click.ClickException):
             value = getattr(error, name, None)
             return None if value in (None, "") else str(value)
 
-        status = getattr(error, "status", None)
-        exit_code = EXIT_NOT_ALLOWED if status in (401, 403) else None
+        # the record's errors have a status, the client's have the one that came back
+        status = getattr(error, "status", None) or getattr(error, "details", {}).get("status")
+        exit_code = None
+        if status in _NOT_ALLOWED_STATUS:
+            exit_code = EXIT_NOT_ALLOWED
+        elif status in _UNREACHABLE_STATUS:
+            exit_code = EXIT_UNREACHABLE
         return cls(
             text("message") or str(error) or type(error).__name__,
             code=text("code") or "failed",

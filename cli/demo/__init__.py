@@ -1,0 +1,5 @@
+"""``palebluedot demo``: the whole way once, on this machine, with nothing real at risk."""
+
+from cli.demo.command import demo
+
+__all__ = ["demo"]
