@@ -56,7 +56,7 @@ class Dispatcher:
         else:
             self._failures = 0
 
-    def extra(self, make: Callable[[], Job]) -> bool:
+    def start_extra(self, make: Callable[[], Job]) -> bool:
         """Start a job that is no workflow and takes no slot, unless the last one still runs. True when started."""
         if self._extra is not None and self._extra.poll() is None:
             return False

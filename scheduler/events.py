@@ -29,6 +29,7 @@ INTERVAL_S = 1.0
 QUEUE_LIMIT = 20_000  # an hour of a busy playbook; beyond it events are counted and dropped
 STDOUT_LIMIT = 4096  # characters
 TEXT_LIMIT = 2048  # characters of any other text
+HOST_LIMIT, TASK_LIMIT = 128, 255  # the record's columns
 DATA_LIMIT = 16_384  # characters of one row's data as JSON
 HIDDEN = "********"
 
@@ -93,14 +94,13 @@ def row_of(event: Mapping[str, Any], mask: Mask) -> Row | None:
         )
         if len(as_text := json.dumps(detail["error"])) > DATA_LIMIT:
             detail["error"] = as_text[:TEXT_LIMIT] + "…"
+    if stdout:
+        detail["stdout"] = mask.text(stdout, STDOUT_LIMIT)
     return {
-        "uuid": str(event.get("uuid", "")),
         "counter": int(event.get("counter", 0)),
         "event": kind,
-        "created": str(event.get("created", "")),
-        "host": mask.text(str(data.get("host") or data.get("remote_addr") or ""), 253) or None,
-        "task": mask.text(str(data.get("task") or data.get("name") or ""), 255) or None,
-        "stdout": mask.text(stdout, STDOUT_LIMIT) or None,
+        "host": mask.text(str(data.get("host") or ""), HOST_LIMIT) or None,
+        "task": mask.text(str(data.get("task") or data.get("name") or ""), TASK_LIMIT) or None,
         "data": detail,
     }
 
@@ -170,7 +170,7 @@ class EventWriter:
 
     def _remember(self, row: Row) -> None:
         if row["event"] == "verbose":
-            self.tail.append(row["stdout"])
+            self.tail.append(row["data"]["stdout"])
         elif "error" in row["data"] and not row["data"].get("ignore_errors") and row["event"] != "runner_retry":
             self.last_failure = row
 

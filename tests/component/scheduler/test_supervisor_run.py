@@ -48,7 +48,7 @@ def test_a_good_playbook_succeeds_and_its_events_are_stored(make_job: MakeJob, r
     assert record.ended == [(Outcome.SUCCEEDED, None)]
     assert record.beats == 1
     assert [row["event"] for row in record.rows][-2:] == ["runner_on_ok", "playbook_on_stats"]
-    assert any('"msg": "attempt 7"' in (row["stdout"] or "") for row in record.rows)
+    assert any('"msg": "attempt 7"' in row["data"].get("stdout", "") for row in record.rows)
     assert not job.directory.exists()
 
 
