@@ -55,6 +55,7 @@ class Dispatcher:
             log.warning("claiming the next workflow: %s; again in %.1f s", error, pause)
         else:
             self._failures = 0
+        self._launcher.prepare()
 
     def start_extra(self, make: Callable[[], Job]) -> bool:
         """Start a job that is no workflow and takes no slot, unless the last one still runs. True when started."""
@@ -81,6 +82,7 @@ class Dispatcher:
             log.error("job %s did not end within %.0f s; killing it", handle.job.id, limit_s)
             handle.kill()
         self._look_after()
+        self._launcher.close()
 
     def _start(self, job: Job) -> None:
         try:

@@ -21,6 +21,7 @@ from scheduler.jobs import Job
 
 log = logging.getLogger(__name__)
 
+_SETTLED_S = 3.0  # after which a job that was started has its own start behind it
 _PACKAGE_ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -46,6 +47,14 @@ class Handle(Protocol):
 class Launcher(Protocol):
     def start(self, job: Job) -> Handle:
         """Start the job; raises ``OSError`` when it cannot be started. Returns at once."""
+        ...
+
+    def prepare(self) -> None:
+        """Called now and then: the chance to make the next start a quick one."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what `prepare` made. Jobs that run are not touched."""
         ...
 
 
@@ -94,13 +103,46 @@ def _supervisor_environment() -> dict[str, str]:
 class RunnerLauncher:
     """Starts one supervisor process a job.
 
-    Call `start` from a thread that lives as long as the scheduler: the kernel ends the supervisor with that thread.
+    A spare supervisor, which has all its imports behind it, waits for the next job. Call `start` and `prepare` from a
+    thread that lives as long as the scheduler: the kernel ends a supervisor with the thread that made it.
     """
 
+    def __init__(self, spare: bool = False) -> None:
+        self._keep_spare = spare
+        self._spare: subprocess.Popen[str] | None = None
+        self._last_start = float("-inf")
+
     def start(self, job: Job) -> SupervisedJob:
-        begin = time.monotonic()
-        process = subprocess.Popen(
-            [sys.executable, "-m", "scheduler.supervisor"],
+        begin = self._last_start = time.monotonic()
+        spare, self._spare = self._spare, None
+        process = spare or self._spawn()
+        try:
+            self._hand_over(process, job)
+        except BrokenPipeError:  # it had ended
+            if spare is None:
+                raise OSError(f"its supervisor ended at once with status {process.wait()}") from None
+            spare.wait()
+            return self.start(job)
+        log.info("job %s: %s started in %.0f ms", job.id, job.playbook, 1000 * (time.monotonic() - begin))
+        return SupervisedJob(job, process)
+
+    def prepare(self) -> None:
+        # not while the last job is still starting: it needs the processor more
+        if self._keep_spare and self._spare is None and time.monotonic() - self._last_start > _SETTLED_S:
+            self._spare = self._spawn("--spare")
+
+    def close(self) -> None:
+        spare, self._spare = self._spare, None
+        if spare is not None:
+            spare.kill()
+            assert spare.stdin is not None
+            spare.stdin.close()
+            spare.wait()
+
+    @staticmethod
+    def _spawn(*arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "scheduler.supervisor", *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             cwd=_PACKAGE_ROOT,
@@ -108,12 +150,9 @@ class RunnerLauncher:
             start_new_session=True,  # a Ctrl-C at the terminal is for the scheduler, which drains
             text=True,
         )
+
+    @staticmethod
+    def _hand_over(process: subprocess.Popen[str], job: Job) -> None:
         assert process.stdin is not None
-        try:
-            with process.stdin as pipe:
-                pipe.write(job.to_json())
-        except BrokenPipeError as error:
-            process.wait()
-            raise OSError(f"the supervisor of job {job.id} ended at once with status {process.returncode}") from error
-        log.info("job %s: %s started in %.0f ms", job.id, job.playbook, 1000 * (time.monotonic() - begin))
-        return SupervisedJob(job, process)
+        with process.stdin as pipe:
+            pipe.write(job.to_json())

@@ -42,7 +42,10 @@ class Scheduler:
         self.record = SchedulerRecord(settings, self.name)
         self.leadership = Leadership(self.record.take_lease, self.record.free_lease, LEADER_TTL_S)
         self.dispatcher = Dispatcher(
-            self.record.claim_next, self.record.surrender, launcher or RunnerLauncher(), settings.launcher_slots
+            self.record.claim_next,
+            self.record.surrender,
+            launcher or RunnerLauncher(spare=True),
+            settings.launcher_slots,
         )
         self.timers = Timers(lambda: self.leadership.held)
         # to be done by the dispatcher's thread; SimpleQueue.put is safe in a signal handler

@@ -267,14 +267,25 @@ class Supervisor:
                 pause = min(pause * 2, 2.0)
 
 
-def main() -> int:
-    """Read a job from standard input and run it. 0 when the record was told how it ended, or needs no telling."""
+def main(arguments: list[str]) -> int:
+    """Read a job from standard input and run it. 0 when the record was told how it ended, or needs no telling.
+
+    With ``--spare`` it makes all its imports before it reads, because nobody waits for it yet.
+    """
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    job = Job.from_json(sys.stdin.read())
-    try:
-        processes.die_with_parent(job.parent_pid)
-    except ProcessLookupError as error:
-        log.warning("job %s: not started: %s", job.id, error)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is for the scheduler, which then drains
+    parent = os.getppid()
+    processes.die_with_parent(parent)
+    if "--spare" in arguments:
+        import ansible_runner  # noqa: F401
+
+        import scheduler.record  # noqa: F401
+    text = sys.stdin.read()
+    if not text:  # a spare that was never needed
+        return 0
+    job = Job.from_json(text)
+    if job.parent_pid != parent:
+        log.warning("job %s: not started: the scheduler %d has ended", job.id, job.parent_pid)
         return 1
     processes.adopt_orphans()
 
@@ -286,7 +297,6 @@ def main() -> int:
         return FleetRecord(job)
 
     supervisor = Supervisor(job, connect if job.workflow_id is not None else None, dedicated=True)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is for the scheduler, which then drains
     signal.signal(signal.SIGTERM, lambda *_: supervisor.stop(Outcome.INTERRUPTED, "the scheduler asked for an end"))
     environment = {**command.inherited(os.environ), "PATH": os.environ.get("PATH", os.defpath)}
     os.environ.clear()
@@ -296,4 +306,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -168,3 +168,27 @@ def test_a_supervisor_that_cannot_start_is_an_os_error(make_job: MakeJob, monkey
     big = make_job("good", extravars={"x": "y" * 1_000_000})  # more than a pipe holds
     with pytest.raises(OSError, match="ended at once"):
         RunnerLauncher().start(big)
+
+
+def test_a_spare_takes_the_next_job_and_a_dead_one_is_replaced(make_job: MakeJob, eventually: Eventually) -> None:
+    launcher = RunnerLauncher(spare=True)
+    for dead in (False, True):
+        launcher._last_start = float("-inf")
+        launcher.prepare()
+        assert launcher._spare is not None
+        spare = launcher._spare.pid
+        if dead:
+            launcher._spare.kill()
+            launcher._spare.wait()
+        job = make_job("good", workflow_id=None, parent_pid=os.getpid(), extravars={"attempt": 1})
+        handle = launcher.start(job)
+        assert (handle.pid == spare) is not dead
+        eventually(lambda handle=handle: handle.poll() is not None)
+        assert handle.poll() == 0
+    launcher.prepare()
+    assert launcher._spare is None, "the last job has only just been started"
+    launcher._last_start = float("-inf")
+    launcher.prepare()
+    spare = launcher._spare.pid
+    launcher.close()
+    assert not Path(f"/proc/{spare}").exists()

@@ -42,12 +42,18 @@ class FakeLauncher:
     def __init__(self) -> None:
         self.handles: list[FakeHandle] = []
         self.error: OSError | None = None
+        self.closed = False
 
     def start(self, job: Job) -> FakeHandle:
         if self.error:
             raise self.error
         self.handles.append(FakeHandle(job))
         return self.handles[-1]
+
+    def prepare(self) -> None: ...
+
+    def close(self) -> None:
+        self.closed = True
 
 
 class Bench:
@@ -142,6 +148,7 @@ def test_drain_asks_then_kills_within_its_limit() -> None:
     # the killed one could not speak for itself
     assert [workflow for workflow, _, _ in bench.reports] == [stubborn.job.workflow_id]
     assert bench.dispatcher.running == 0
+    assert bench.launcher.closed
 
 
 def test_only_one_extra_job_runs_at_a_time_and_it_takes_no_slot() -> None:
