@@ -22,7 +22,7 @@ class Dispatcher:
     """Runs in one thread: the one that lives as long as the process, because supervisors die with it.
 
     `claim` returns the next job, claimed, or None; it may raise when the database is away. `report` tells the record
-    of a job that could not say so itself (its supervisor was killed, or never started).
+    of a job that could not say so itself: its supervisor was killed, or never started, or it is no workflow's.
     """
 
     def __init__(self, claim: Callable[[], Job | None], report: Report, launcher: Launcher, slots: int) -> None:
@@ -59,14 +59,15 @@ class Dispatcher:
 
     def start_extra(self, make: Callable[[], Job]) -> bool:
         """Start a job that is no workflow and takes no slot, unless the last one still runs. True when started."""
-        if self._extra is not None and self._extra.poll() is None:
+        self._look_after()
+        if self._extra is not None:
             return False
         self._extra = self._launcher.start(make())
         return True
 
     def cancel_extra(self) -> None:
         """End the job that is no workflow, if there is one."""
-        if self._extra is not None and self._extra.poll() is None:
+        if self._extra is not None:
             self._extra.cancel()
 
     def drain(self, limit_s: float) -> None:
@@ -92,6 +93,9 @@ class Dispatcher:
             self._tell(job, "launch_failed", f"start the supervisor of {job.playbook}", str(error))
 
     def _look_after(self) -> None:
+        if self._extra is not None and (status := self._extra.poll()) is not None:
+            job, self._extra = self._extra.job, None
+            self._tell(job, "ended", f"run {job.playbook}", f"status {status}")  # its token ends with it
         for handle in list(self._handles):
             status = handle.poll()
             if status is None:

@@ -19,7 +19,7 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from scheduler import processes
 
@@ -46,6 +46,13 @@ class Outcome(enum.StrEnum):
     LOST = "lost"  # the claim is somebody else's now: nothing to surrender
 
 
+class Answer(NamedTuple):
+    """The record's answer to a heartbeat: go on, or stop for `reason`."""
+
+    run: bool
+    reason: str | None = None
+
+
 @dataclass(frozen=True)
 class Job:
     """One run of one playbook. Travels to the supervisor as JSON over a pipe, never in argv or environment.
@@ -60,6 +67,7 @@ class Job:
     extravars: dict[str, Any]
     token: str = field(repr=False)
     environment: dict[str, str]  # what the playbook is told; no secrets
+    token_id: str | None = None
     workflow_id: str | None = None
     fence: int = 0
     attempt: int = 0

@@ -36,7 +36,7 @@ class Handle(Protocol):
         ...
 
     def cancel(self) -> None:
-        """Ask for its end; returns at once."""
+        """Ask for its end; returns at once. Asking again changes nothing."""
         ...
 
     def kill(self) -> None:
@@ -65,6 +65,7 @@ class SupervisedJob:
         self.job = job
         self._process = process
         self._cleaned = False
+        self._cancelled = False
 
     @property
     def pid(self) -> int:
@@ -77,7 +78,9 @@ class SupervisedJob:
         return status
 
     def cancel(self) -> None:
-        self._process.send_signal(signal.SIGTERM)
+        if not self._cancelled:
+            self._cancelled = True
+            self._process.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
         self._process.kill()

@@ -1,26 +1,195 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a supervisor asks of the record."""
+"""What the scheduler asks of the record: the one module of this package that calls `fleet`'s operations."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Protocol
+import json
+import logging
+import os
+import time
+from datetime import timedelta
+from typing import Any
 
+from pydantic import SecretStr
+from sqlalchemy import insert, or_, select
+
+from fleet import clock, db, events
+from fleet.actor import SYSTEM, Actor
+from fleet.errors import StaleFence
+from fleet.ids import new_id
+from fleet.models import Workflow, WorkflowEvent
+from fleet.operations import claim, leader, settle, telemetry, users
+from fleet.settings import CHECKOUT, Settings
+from scheduler import command, jobs
 from scheduler.events import Row
-from scheduler.jobs import Outcome
+from scheduler.jobs import Answer, Job, Outcome
+
+log = logging.getLogger(__name__)
+published = logging.getLogger("palebluedot.events")
+
+LEASE = "scheduler"
+COLLECT_ROUNDS = 20  # of one run of collect.yml: BMC sessions live that long
+EVENTS_KEPT = timedelta(days=7)
+TOKEN_SLACK_S = 300.0  # a token outlives the deadline of its job by this: the last step still reports
 
 
-class Answer(NamedTuple):
-    """The answer to a heartbeat: go on, or stop for `reason`."""
+def as_environment(settings: Settings) -> dict[str, str]:
+    """The settings as the environment variables that give the same settings to another process."""
+    prefix = settings.model_config.get("env_prefix", "")
+    variables = {}
+    for name, value in settings:
+        if value is None:
+            continue
+        if isinstance(value, SecretStr):
+            text = value.get_secret_value()
+        else:
+            text = json.dumps(value) if isinstance(value, dict | list | bool) else str(value)
+        variables[f"{prefix}{name}".upper()] = text
+    return variables
 
-    run: bool
-    reason: str | None = None
+
+class SchedulerRecord:
+    """The record as the scheduler sees it; `claimant` is its name in claims and leases."""
+
+    def __init__(self, settings: Settings, claimant: str) -> None:
+        self._settings = settings
+        self._claimant = claimant
+        self._service_environment = as_environment(settings)
+
+    # -- workflows
+
+    def claim_next(self) -> Job | None:
+        """Claim the next workflow for the service and make its job, with a token of its own."""
+        # most polls find nothing: those take no write lock
+        with db.reading() as session:
+            due = or_(Workflow.not_before.is_(None), Workflow.not_before <= clock.now(session))
+            waiting = select(Workflow.id).where(Workflow.status == "pending", Workflow.executor == "service", due)
+            if session.scalar(waiting.limit(1)) is None:
+                return None
+        asked = time.monotonic()
+        with db.transaction() as session:
+            workflow = claim.claim_next(session, self._claimant, self._settings.claim_ttl_s)
+            if workflow is None:
+                return None
+            now = clock.now(session)
+            left_s = (workflow.deadline_at - now).total_seconds() if workflow.deadline_at else None
+            token = users.mint_token(
+                session,
+                SYSTEM,
+                f"job {workflow.id} {workflow.attempt}",
+                expires_in_s=max(left_s or self._settings.workflow_deadline_s, 0.0) + TOKEN_SLACK_S,
+                workflow_id=workflow.id,
+            )
+            identity = {"workflow_id": workflow.id, "fence": workflow.fence, "attempt": workflow.attempt}
+            return Job(
+                playbook=jobs.PLAYBOOKS[workflow.kind],
+                project_dir=str(CHECKOUT),
+                extravars=dict(identity),
+                token=token.token,
+                token_id=token.id,
+                environment=self._playbook_environment(),
+                claimed_until=asked + self._settings.claim_ttl_s,
+                claim_ttl_s=self._settings.claim_ttl_s,
+                deadline_s=left_s,
+                settings=self._service_environment,
+                **identity,
+            )
+
+    def surrender(self, job: Job, outcome: Outcome, error: dict[str, Any] | None) -> None:
+        """For a job that cannot do it itself: say how it ended."""
+        JobRecord(job).surrender(outcome, error)
+
+    def collect_job(self) -> Job:
+        """A run of the telemetry playbook, which is no workflow."""
+        interval_s = self._settings.collect_interval_s
+        limit_s = COLLECT_ROUNDS * interval_s + 120
+        with db.transaction() as session:
+            user = users.service_user(session)
+            actor = Actor(user.id, user.username, user.role)
+            token = users.mint_token(session, actor, "job collect", expires_in_s=limit_s + TOKEN_SLACK_S)
+        return Job(
+            playbook=jobs.COLLECT_PLAYBOOK,
+            project_dir=str(CHECKOUT),
+            extravars={"rounds": COLLECT_ROUNDS, "interval": interval_s},
+            token=token.token,
+            token_id=token.id,
+            environment=self._playbook_environment(),
+            deadline_s=limit_s,
+        )
+
+    def _playbook_environment(self) -> dict[str, str]:
+        environment = command.inherited(os.environ)
+        environment["PALEBLUEDOT_URL"] = self._settings.api_url
+        if self._settings.kubeconfig is not None:
+            environment["PALEBLUEDOT_KUBECONFIG"] = str(self._settings.kubeconfig)
+        return environment
+
+    # -- the leader
+
+    def take_lease(self, ttl_s: float) -> bool:
+        """Take or renew the leader's lease; whether it is ours now."""
+        with db.transaction() as session:
+            return leader.acquire(session, LEASE, self._claimant, ttl_s)
+
+    def free_lease(self) -> None:
+        """Give the lease up, if it is ours."""
+        with db.transaction() as session:
+            leader.release(session, LEASE, self._claimant)
+
+    # -- the leader's timers
+
+    def reap(self) -> dict[str, int]:
+        """Claims, waits and deadlines that have run out; the counts that are not zero."""
+        with db.transaction() as session:
+            counts = settle.reap(session)
+        return {name: count for name, count in counts.items() if count}
+
+    def relay(self) -> None:
+        """Publish what the outbox holds. Without a broker, publishing is a line in the service's log."""
+        with db.transaction() as session:
+            events.relay(session, lambda event: published.info("%s", json.dumps(event, separators=(",", ":"))))
+
+    def evaluate_alerts(self) -> object:
+        """Raise and resolve alerts from the latest figures."""
+        with db.transaction() as session:
+            return telemetry.evaluate_alerts(session)
+
+    def prune(self) -> dict[str, int]:
+        """Delete what nobody needs any more, a bounded number of rows at a time."""
+        with db.transaction() as session:
+            count = events.prune(session, EVENTS_KEPT)
+        return {"events": count} if count else {}
 
 
-class Record(Protocol):
-    """The record as one job sees it. Every call may raise when the database is away."""
+class JobRecord:
+    """The record as one job sees it, on the process's database."""
 
-    def heartbeat(self) -> Answer: ...
+    def __init__(self, job: Job) -> None:
+        self._job = job
 
-    def store_events(self, rows: list[Row]) -> None: ...
+    def heartbeat(self) -> Answer:
+        job = self._job
+        assert job.workflow_id is not None
+        with db.transaction() as session:
+            answer = claim.heartbeat(session, job.workflow_id, job.fence, job.claim_ttl_s)
+        return Answer(answer.run, answer.reason)
 
-    def surrender(self, outcome: Outcome, error: dict[str, Any] | None) -> None: ...
+    def store_events(self, rows: list[Row]) -> None:
+        identity = {"workflow_id": self._job.workflow_id, "attempt": self._job.attempt}
+        with db.transaction() as session:
+            now = clock.now(session)
+            values = [{"id": new_id("wfe"), "at": now, **identity, **row} for row in rows]
+            session.execute(insert(WorkflowEvent), values)
+
+    def surrender(self, outcome: Outcome, error: dict[str, Any] | None) -> None:
+        """Give the claim back with how it ended; the job's token ends with it."""
+        job = self._job
+        with db.transaction() as session:
+            if job.token_id is not None:
+                users.revoke_token(session, SYSTEM, job.token_id)
+            if job.workflow_id is None:
+                return
+            try:
+                claim.surrender(session, job.workflow_id, job.fence, outcome, error)
+            except StaleFence:
+                log.info("job %s: the claim was somebody else's already", job.id)

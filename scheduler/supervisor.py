@@ -26,14 +26,11 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from scheduler import command, processes
-from scheduler.events import EventWriter, Mask
-from scheduler.jobs import Job, Outcome, private_directory
-
-if TYPE_CHECKING:
-    from scheduler.record import Record
+from scheduler.events import EventWriter, Mask, Row
+from scheduler.jobs import Answer, Job, Outcome, private_directory
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +38,16 @@ _POLL_S = 1.0  # how often the watch looks at parent and clock when nothing happ
 _READ_S = 0.5  # ansible-runner's wait for output; bounds nothing but how often it looks at its child
 _FLUSH_S = 5.0  # for the last events
 _SURRENDER_S = 10.0  # for saying how it ended, at least; longer while the claim lasts
+
+
+class Record(Protocol):
+    """The record as one job sees it. Every call may raise when the database is away."""
+
+    def heartbeat(self) -> Answer: ...
+
+    def store_events(self, rows: list[Row]) -> None: ...
+
+    def surrender(self, outcome: Outcome, error: dict[str, Any] | None) -> None: ...
 
 
 class Stop(NamedTuple):
@@ -222,7 +229,7 @@ class Supervisor:
                 self._record = self._connect()
             return self._record
 
-    def _store_events(self, rows: list[dict[str, Any]]) -> None:
+    def _store_events(self, rows: list[Row]) -> None:
         if self._connect is not None:
             self._forked.wait()
             self._open_record().store_events(rows)
@@ -292,9 +299,9 @@ def main(arguments: list[str]) -> int:
     def connect() -> Record:
         # only now: ansible-runner copies this process's environment for the playbook, and these may be secrets
         os.environ.update(job.settings)
-        from scheduler.record import FleetRecord
+        from scheduler.record import JobRecord
 
-        return FleetRecord(job)
+        return JobRecord(job)
 
     supervisor = Supervisor(job, connect if job.workflow_id is not None else None, dedicated=True)
     signal.signal(signal.SIGTERM, lambda *_: supervisor.stop(Outcome.INTERRUPTED, "the scheduler asked for an end"))

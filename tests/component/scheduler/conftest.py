@@ -12,8 +12,7 @@ import pytest
 
 from scheduler import jobs, processes
 from scheduler.events import Row
-from scheduler.jobs import Job, Outcome
-from scheduler.record import Answer
+from scheduler.jobs import Answer, Job, Outcome
 
 PLAYBOOKS = {
     "good": "- ansible.builtin.debug: {msg: 'attempt {{ attempt }}'}",

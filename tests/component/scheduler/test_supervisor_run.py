@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 
 from scheduler import jobs, processes
-from scheduler.jobs import Job, Outcome
-from scheduler.record import Answer
+from scheduler.jobs import Answer, Job, Outcome
 from scheduler.supervisor import Supervisor
 
 MakeJob = Callable[..., Job]

@@ -145,8 +145,9 @@ def test_drain_asks_then_kills_within_its_limit() -> None:
     bench.dispatcher.drain(0.1)
     assert all(handle.cancelled for handle in bench.launcher.handles)
     assert [handle.killed for handle in bench.launcher.handles] == [False, True, False]
-    # the killed one could not speak for itself
-    assert [workflow for workflow, _, _ in bench.reports] == [stubborn.job.workflow_id]
+    # the killed one could not speak for itself, and the extra one is no workflow
+    codes = {(workflow, error["code"]) for workflow, _, error in bench.reports}
+    assert codes == {("wf_1", "ended"), (stubborn.job.workflow_id, "supervisor_died")}
     assert bench.dispatcher.running == 0
     assert bench.launcher.closed
 
