@@ -1,0 +1,237 @@
+# Copyright (c) 2026 Pale Blue Dot contributors
+# SPDX-License-Identifier: Apache-2.0
+"""One interface to a baseboard management controller, whatever protocol and vendor are behind it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from types import TracebackType
+from typing import Any
+
+from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import PaleBlueDotError, Unreachable
+
+SUBSETS = ("power", "system", "bios", "gpus", "managers", "capabilities")
+
+
+class Refused(PaleBlueDotError):
+    """The BMC understood the request and will not do it."""
+
+    code = "refused"
+
+
+class AnswerLost(Unreachable):
+    """A write was sent and no answer came: it may or may not have been carried out, so read back first."""
+
+    code = "answer_lost"
+    retryable = False
+
+
+class PowerState(StrEnum):
+    """Redfish's PowerState (DSP0268); IPMI only knows On and Off."""
+
+    ON = "On"
+    OFF = "Off"
+    POWERING_ON = "PoweringOn"
+    POWERING_OFF = "PoweringOff"
+    PAUSED = "Paused"
+
+
+class PowerAction(StrEnum):
+    """What can be done to a server's power, in the words of ``bmc_power``."""
+
+    ON = "on"
+    OFF = "off"
+    GRACEFUL = "graceful"
+    CYCLE = "cycle"
+    RESET = "reset"
+
+
+class BootTarget(StrEnum):
+    NONE = "none"
+    PXE = "pxe"
+    HTTP = "http"
+    CD = "cd"
+    HDD = "hdd"
+    BIOS = "bios"
+
+
+@dataclass(frozen=True)
+class Task:
+    """A long operation that the BMC goes on with: where to ask, its state (Redfish TaskState), percent done."""
+
+    uri: str | None
+    state: str | None = None
+    percent: int | None = None
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """``memory_gb`` is the marketed figure; ``source`` says where it was found: processor, pcie_device or chassis."""
+
+    id: str
+    model: str | None
+    serial_number: str | None
+    memory_gb: int | None
+    source: str
+
+
+@dataclass
+class BmcInfo:
+    """What ``bmc_info`` returns as ``bmc``; what was not asked for, or is not known, is None."""
+
+    protocol: str
+    power_state: str | None = None
+    manufacturer: str | None = None
+    model: str | None = None
+    serial_number: str | None = None
+    cpu_count: int | None = None
+    memory_gb: int | None = None
+    bios_version: str | None = None
+    bmc_firmware_version: str | None = None
+    gpus: list[Gpu] | None = None
+    capabilities: dict[str, Any] | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Boot:
+    """The boot override and order as they will hold at the next boot.
+
+    ``persistence`` is once or always, None without an override; ``mode`` is uefi or legacy, None where the BMC does not
+    say; ``boot_order`` holds boot option references (Boot0003), None where the BMC does not offer it.
+    ``target`` is a `BootTarget` value, or the BMC's own word for a target that has none.
+    """
+
+    target: str
+    persistence: str | None
+    mode: str | None
+    boot_order: list[str] | None
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Bios:
+    """BIOS attributes: ``current`` holds now, ``pending`` what the next boot would apply (only what the BMC lists)."""
+
+    current: dict[str, Any]
+    pending: dict[str, Any]
+
+    def future(self, name: str) -> Any:
+        """The value after the next boot."""
+        return self.pending.get(name, self.current.get(name))
+
+
+@dataclass
+class GpuMetrics:
+    """Readings of one GPU; None where there is none.
+
+    ``margin_celsius`` is the distance to throttling (NVIDIA's TLIMIT, TEMP_1): 0 or less is hot, it is no temperature.
+    ``stale`` is what the BMC says of its own reading.
+    """
+
+    id: str
+    source: str
+    temperature_celsius: float | None = None
+    margin_celsius: float | None = None
+    memory_temperature_celsius: float | None = None
+    power_watts: float | None = None
+    stale: bool = False
+
+
+@dataclass
+class Metrics:
+    """Readings of one server."""
+
+    power_watts: float | None = None
+    inlet_celsius: float | None = None
+    gpus: list[GpuMetrics] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class Bmc(ABC):
+    """A connection to one BMC. Use it in ``with``: leaving it logs out, whatever happened inside.
+
+    Each operation has its own deadline (``bmc_timeout``) and raises `errors.PaleBlueDotError` subclasses only.
+    """
+
+    protocol: str
+
+    @property
+    @abstractmethod
+    def host(self) -> str:
+        """The address as it is shown in errors."""
+
+    @abstractmethod
+    def power_state(self) -> PowerState | None:
+        """The server's power state; None when the BMC does not know it."""
+
+    @abstractmethod
+    def set_power(self, action: PowerAction, *, wait_timeout: float | None) -> Task | None:
+        """Carry out a power action.
+
+        :param wait_timeout: seconds to wait until the wanted state is read back; None: return when the BMC accepted it.
+        """
+
+    @abstractmethod
+    def info(self, subset: Collection[str]) -> BmcInfo:
+        """What the BMC says of the server, limited to ``subset`` (see `SUBSETS`)."""
+
+    @abstractmethod
+    def boot(self) -> Boot:
+        """The boot override and order."""
+
+    @abstractmethod
+    def set_boot(
+        self,
+        *,
+        target: BootTarget | None = None,
+        persistence: str = "once",
+        mode: str | None = None,
+        boot_order: Sequence[str] | None = None,
+    ) -> None:
+        """Set the override (``target``) and/or the order. Whether it held is for the caller to read back."""
+
+    @abstractmethod
+    def resolve_boot_order(self, wanted: Sequence[str]) -> list[str]:
+        """The whole boot order that puts ``wanted`` (references, display names or kinds such as pxe) first."""
+
+    @abstractmethod
+    def bios(self) -> Bios:
+        """BIOS attributes, current and pending."""
+
+    @abstractmethod
+    def check_bios(self, attributes: Mapping[str, Any]) -> None:
+        """Raise `errors.InvalidInput` for values that the BMC's attribute registry rules out (if it has one)."""
+
+    @abstractmethod
+    def set_bios(self, attributes: Mapping[str, Any], *, apply_time: str) -> Task | None:
+        """Stage attributes for the next boot (``on_reset``) or at once (``immediate``)."""
+
+    @abstractmethod
+    def metrics(self) -> Metrics:
+        """Power and temperatures of the server and its GPUs."""
+
+    @abstractmethod
+    def capabilities(self) -> dict[str, Any]:
+        """What this BMC offers."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Log out and close the connection; never raises."""
+
+    def __enter__(self) -> Bmc:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

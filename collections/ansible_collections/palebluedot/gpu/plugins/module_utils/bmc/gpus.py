@@ -1,0 +1,88 @@
+# Copyright (c) 2026 Pale Blue Dot contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The GPUs that a Redfish service knows of, wherever the vendor put them."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.base import Gpu
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.deadline import Deadline
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.registry import Reader
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.values import (
+    dig,
+    leaf,
+    links,
+    marketed_memory_gb,
+    number,
+    text,
+)
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.vendors import Profile
+
+SYSTEMS = "/redfish/v1/Systems"
+CHASSIS = "/redfish/v1/Chassis"
+_GPU_NAME = re.compile(r"^(HGX_)?GPU[_0-9]|^OAM_\d", re.IGNORECASE)
+_LAST_NUMBER = re.compile(r"(\d+)\D*$")
+
+
+def inventory(reader: Reader, profile: Profile, deadline: Deadline) -> list[Gpu]:
+    """The server's GPUs in slot order: Processors of type GPU in any System, else PCIe devices, else chassis."""
+    found = (
+        _processors(reader, profile, deadline) or _pcie_devices(reader, deadline) or _chassis(reader, deadline) or []
+    )
+    return sorted(found, key=lambda gpu: slot_order(gpu.id))
+
+
+def slot_order(name: str) -> tuple[int, str]:
+    """Sorts GPU_SXM_2 before GPU_SXM_10."""
+    number_in_name = _LAST_NUMBER.search(name)
+    return (int(number_in_name.group(1)) if number_in_name else 0, name)
+
+
+def _processors(reader: Reader, profile: Profile, deadline: Deadline) -> list[Gpu]:
+    if profile.gpu_systems:
+        systems = [f"{SYSTEMS}/{name}" for name in profile.gpu_systems]
+    else:
+        systems = reader.members(SYSTEMS, deadline)
+    found = []
+    for system in systems:
+        for path in reader.members(f"{system}/Processors", deadline):
+            if profile.gpu_processors and not re.fullmatch(profile.gpu_processors, leaf(path)):
+                continue
+            processor = reader.get_optional(path, deadline) or {}
+            if processor.get("ProcessorType") == "GPU":
+                found.append(_gpu(reader, path, processor, "processor", deadline))
+    return found
+
+
+def _gpu(reader: Reader, path: str, resource: dict[str, Any], source: str, deadline: Deadline) -> Gpu:
+    model = text(resource.get("Model"))
+    memory_gb = marketed_memory_gb(model, number(dig(resource, "MemorySummary", "TotalMemorySizeMiB")))
+    if memory_gb is None:
+        sizes = [
+            number(dig(reader.get_optional(memory, deadline), "CapacityMiB"))
+            for memory in links(resource, "Links", "Memory")[:16]
+        ]
+        memory_gb = marketed_memory_gb(None, sum(size for size in sizes if size))
+    return Gpu(text(resource.get("Id")) or leaf(path), model, text(resource.get("SerialNumber")), memory_gb, source)
+
+
+def _pcie_devices(reader: Reader, deadline: Deadline) -> list[Gpu]:
+    """Supermicro's HGX shows its GPUs as PCIe devices GPU1..GPU8 of a chassis and as nothing else."""
+    found = []
+    for chassis in reader.members(CHASSIS, deadline):
+        for path in reader.members(f"{chassis}/PCIeDevices", deadline):
+            if _GPU_NAME.match(leaf(path)):
+                device = reader.get_optional(path, deadline) or {}
+                found.append(_gpu(reader, path, device, "pcie_device", deadline))
+    return found
+
+
+def _chassis(reader: Reader, deadline: Deadline) -> list[Gpu]:
+    found = []
+    for path in reader.members(CHASSIS, deadline):
+        if _GPU_NAME.match(leaf(path)):
+            chassis = reader.get_optional(path, deadline) or {}
+            found.append(_gpu(reader, path, chassis, "chassis", deadline))
+    return found

@@ -1,0 +1,566 @@
+# Copyright (c) 2026 Pale Blue Dot contributors
+# SPDX-License-Identifier: Apache-2.0
+"""A BMC through Redfish (DSP0266, DSP0268), with the vendor's profile applied."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc import gpus, readings, vendors
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.base import (
+    AnswerLost,
+    Bios,
+    Bmc,
+    BmcInfo,
+    Boot,
+    BootTarget,
+    Metrics,
+    PowerAction,
+    PowerState,
+    Task,
+)
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.deadline import Deadline, wait_until
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.registry import check_attributes, registry_paths
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.transport import ROOT, Answer, RedfishTransport
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.values import (
+    dig,
+    integer,
+    leaf,
+    link,
+    links,
+    number,
+    table,
+    tables,
+    text,
+    texts,
+)
+from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import (
+    Conflict,
+    DeadlineExceeded,
+    InvalidInput,
+    NotFound,
+    PaleBlueDotError,
+    Unsupported,
+)
+
+SYSTEMS = "/redfish/v1/Systems"
+# ComputerSystem.BootSource (DSP0268); BiosSetup, UefiHttp and the rest are Redfish's own words.
+_TARGETS = {
+    BootTarget.NONE: "None",
+    BootTarget.PXE: "Pxe",
+    BootTarget.HTTP: "UefiHttp",
+    BootTarget.CD: "Cd",
+    BootTarget.HDD: "Hdd",
+    BootTarget.BIOS: "BiosSetup",
+}
+_TARGET_NAMES = {word: target.value for target, word in _TARGETS.items()}
+_MODES = {"uefi": "UEFI", "legacy": "Legacy"}
+_APPLY_TIMES = {"on_reset": "OnReset", "immediate": "Immediate"}
+_SETTLE_S = 10.0
+
+
+class RedfishBmc(Bmc):
+    """One BMC over one `RedfishTransport`.
+
+    :param timeout: seconds that each operation may take in all.
+    :param system_id: Id of the System that is the host; None: found out.
+    """
+
+    protocol = "redfish"
+
+    def __init__(
+        self,
+        transport: RedfishTransport,
+        *,
+        timeout: float,
+        system_id: str | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._transport = transport
+        self._timeout = timeout
+        self._system_id = system_id
+        self._sleep = sleep
+        self._system_path: str | None = None
+        self._known_profile: vendors.Profile | None = None
+        self._known_root: dict[str, Any] | None = None
+
+    @property
+    def host(self) -> str:
+        return self._transport.host
+
+    def close(self) -> None:
+        self._transport.close()
+
+    # -- finding the way ----------------------------------------------------------------------------------------------
+
+    def _deadline(self) -> Deadline:
+        return Deadline(self._timeout)
+
+    def _root(self, deadline: Deadline) -> dict[str, Any]:
+        if self._known_root is None:
+            self._known_root = self._transport.get(ROOT, deadline)
+        return self._known_root
+
+    def _system(self, deadline: Deadline) -> dict[str, Any]:
+        """The host's System resource, read afresh."""
+        if self._system_path is None:
+            path = self._find_system(deadline)
+            system = self._read_system(path, deadline)
+            self._system_path = path
+            return system
+        return self._transport.get(self._system_path, deadline)
+
+    def _find_system(self, deadline: Deadline) -> str:
+        if self._system_id is not None:
+            return f"{SYSTEMS}/{quote(self._system_id)}"
+        paths = self._transport.members(SYSTEMS, deadline)
+        by_id = {leaf(path): path for path in paths}
+        if len(by_id) == 1:
+            return paths[0]
+        host = vendors.host_among(list(by_id))
+        if host is not None:
+            return by_id[host]
+        if not by_id:
+            raise NotFound(
+                "the BMC shows no System",
+                host=self.host,
+                tried=f"GET {SYSTEMS}",
+                answer="no members",
+                next="Restart the BMC; some show nothing until the host has passed POST once.",
+            )
+        raise InvalidInput(
+            "the BMC shows several Systems and it is not known which is the host",
+            code="ambiguous_system",
+            host=self.host,
+            tried=f"GET {SYSTEMS}",
+            answer=", ".join(sorted(by_id)),
+            next="Set system_id to one of them.",
+        )
+
+    def _read_system(self, path: str, deadline: Deadline) -> dict[str, Any]:
+        try:
+            return self._transport.get(path, deadline)
+        except NotFound:
+            if self._system_id is None:
+                raise
+            offered = sorted(leaf(found) for found in self._transport.members(SYSTEMS, deadline))
+            raise NotFound(
+                f"the BMC has no System {self._system_id}",
+                host=self.host,
+                tried=f"GET {path}",
+                answer=f"Systems: {', '.join(offered) or 'none'}",
+                next="Set system_id to one of these.",
+            ) from None
+
+    def _profile(self, deadline: Deadline, system: dict[str, Any] | None = None) -> vendors.Profile:
+        if self._known_profile is None:
+            root = self._root(deadline)
+            self._known_profile = vendors.profile_for(root, system or self._system(deadline))
+        return self._known_profile
+
+    # -- power --------------------------------------------------------------------------------------------------------
+
+    def power_state(self) -> PowerState | None:
+        return _power_state(self._system(self._deadline()))
+
+    def set_power(self, action: PowerAction, *, wait_timeout: float | None) -> Task | None:
+        self._transport.use_session()
+        deadline = self._deadline()
+        system = self._system(deadline)
+        profile = self._profile(deadline, system)
+        target, offered = self._reset_action(system, profile, deadline)
+        on = _power_state(system) is not PowerState.OFF
+
+        def reset(*wanted: str, reach: PowerState | None, patience: Deadline | None = None) -> Task | None:
+            kind = next((name for name in wanted if name in offered), None)
+            if kind is None:
+                raise Unsupported(
+                    f"the BMC cannot do power '{action.value}'",
+                    host=self.host,
+                    tried=f"ResetType {' or '.join(wanted)}",
+                    answer=f"offered: {', '.join(offered)}",
+                    next="Use another state, or add the ResetType to the vendor's profile.",
+                )
+            return self._reset(target, kind, reach, deadline, patience)
+
+        if action is PowerAction.ON or not on:
+            return self._settled(reset("On", "ForceOn", reach=PowerState.ON), PowerState.ON, wait_timeout)
+        if action is PowerAction.OFF:
+            return self._settled(reset("ForceOff", reach=PowerState.OFF), PowerState.OFF, wait_timeout)
+        if action is PowerAction.GRACEFUL:
+            return self._settled(reset("GracefulShutdown", reach=PowerState.OFF), PowerState.OFF, wait_timeout)
+        if action is PowerAction.RESET:
+            return self._settled(reset(*profile.restart, reach=None), PowerState.ON, wait_timeout)
+        if any(kind in offered for kind in profile.power_cycle):
+            return self._settled(reset(*profile.power_cycle, reach=None), PowerState.ON, wait_timeout)
+        # No PowerCycle here: off has to be seen before on may follow, so this waits even when the caller would not.
+        patience = Deadline(wait_timeout if wait_timeout is not None else max(self._timeout, 60.0))
+        self._wait_for(PowerState.OFF, reset("ForceOff", reach=PowerState.OFF), patience)
+        if profile.pause_after_off_s:
+            self._sleep(min(profile.pause_after_off_s, patience.remaining()))
+        deadline = self._deadline()
+        task = reset("On", "ForceOn", reach=PowerState.ON, patience=patience)
+        if wait_timeout is not None:
+            self._wait_for(PowerState.ON, task, patience)
+        return self._finished(task)
+
+    def _reset_action(
+        self, system: dict[str, Any], profile: vendors.Profile, deadline: Deadline
+    ) -> tuple[str, tuple[str, ...]]:
+        """Where to POST a reset and the ResetTypes on offer, from the action, its ActionInfo, or else the profile."""
+        action = table(dig(system, "Actions", "#ComputerSystem.Reset"))
+        target = text(action.get("target")) or f"{self._system_path}/Actions/ComputerSystem.Reset"
+        offered = texts(action.get("ResetType@Redfish.AllowableValues"))
+        if not offered:
+            info = self._transport.get_optional(text(action.get("@Redfish.ActionInfo")), deadline)
+            for parameter in tables(dig(info, "Parameters")):
+                if parameter.get("Name") == "ResetType":
+                    offered = texts(parameter.get("AllowableValues"))
+        return target, tuple(offered) or profile.reset_types
+
+    def _reset(
+        self, target: str, kind: str, reach: PowerState | None, deadline: Deadline, patience: Deadline | None
+    ) -> Task | None:
+        """POST one ResetType.
+
+        A lost answer is looked up in the power state, where it can be. With ``patience``, "not now" is tried again:
+        after an off, several BMCs refuse an on for some seconds.
+        """
+        pause = 0.5
+        while True:
+            try:
+                return _task_of(self._transport.post(target, {"ResetType": kind}, deadline))
+            except AnswerLost:
+                if reach is None or not self._reached(reach):
+                    raise
+                return None
+            except Conflict as problem:
+                if reach is not None and self._reached(reach):
+                    return None  # 409 because it is so already
+                if patience is None or not problem.retryable or patience.remaining() <= pause:
+                    raise
+                self._sleep(pause)
+                pause = min(pause * 2, 8.0)
+                deadline = self._deadline()
+
+    def _reached(self, state: PowerState) -> bool:
+        try:
+            return wait_until(self.power_state, lambda read: read is state, Deadline(2.0), sleep=self._sleep)[0]
+        except PaleBlueDotError:
+            return False
+
+    def _settled(self, task: Task | None, state: PowerState, wait_timeout: float | None) -> Task | None:
+        if wait_timeout is not None:
+            self._wait_for(state, task, Deadline(wait_timeout))
+            return self._finished(task)
+        return task
+
+    def _wait_for(self, state: PowerState, task: Task | None, patience: Deadline) -> None:
+        reached, last = wait_until(self.power_state, lambda read: read is state, patience, sleep=self._sleep)
+        if not reached:
+            raise DeadlineExceeded(
+                f"the server is not {state.value} after {patience.seconds:g} s",
+                host=self.host,
+                step="power",
+                tried=f"reading PowerState until it is {state.value}",
+                answer=f"PowerState {last.value if last else 'unknown'}"
+                + (f", task {task.uri}" if task and task.uri else ""),
+                next="Raise wait_timeout; a shutdown that the OS ignores needs state=off.",
+            )
+
+    def _finished(self, task: Task | None) -> Task | None:
+        """The task as it stands after the wait, as far as the BMC still knows it."""
+        if task is None or task.uri is None:
+            return task
+        try:
+            found = self._transport.get_optional(task.uri, self._deadline())
+        except PaleBlueDotError:
+            found = None
+        if found is None:
+            return task
+        return Task(task.uri, text(found.get("TaskState")), integer(found.get("PercentComplete")))
+
+    # -- inventory ----------------------------------------------------------------------------------------------------
+
+    def info(self, subset: Collection[str]) -> BmcInfo:
+        deadline = self._deadline()
+        if set(subset) != {"power"}:
+            self._transport.use_session()
+        found = BmcInfo(protocol=self.protocol)
+        system = self._system(deadline)
+        if "power" in subset:
+            state = _power_state(system)
+            found.power_state = state.value if state else None
+        if "system" in subset:
+            found.manufacturer = text(system.get("Manufacturer"))
+            found.model = text(system.get("Model"))
+            found.serial_number = text(system.get("SerialNumber"))
+            found.cpu_count = integer(dig(system, "ProcessorSummary", "Count"))
+            found.memory_gb = integer(dig(system, "MemorySummary", "TotalSystemMemoryGiB"))
+        if "bios" in subset:
+            found.bios_version = text(system.get("BiosVersion"))
+        if "managers" in subset:
+            found.bmc_firmware_version = self._firmware_version(system, deadline)
+        if "gpus" in subset:
+            found.gpus = gpus.inventory(self._transport, self._profile(deadline, system), deadline)
+        if "capabilities" in subset:
+            found.capabilities = self._capabilities(system, deadline)
+        return found
+
+    def _firmware_version(self, system: dict[str, Any], deadline: Deadline) -> str | None:
+        """The firmware version of the BMC that manages the host (a DGX has two more managers, of the GPU tray)."""
+        candidates = links(system, "Links", "ManagedBy") or self._transport.members("/redfish/v1/Managers", deadline)
+        for path in candidates[:8]:
+            manager = self._transport.get_optional(path, deadline) or {}
+            version = text(manager.get("FirmwareVersion"))
+            if version and manager.get("ManagerType") in ("BMC", "ManagementController", None):
+                return version
+        return None
+
+    def capabilities(self) -> dict[str, Any]:
+        self._transport.use_session()
+        deadline = self._deadline()
+        return self._capabilities(self._system(deadline), deadline)
+
+    def _capabilities(self, system: dict[str, Any], deadline: Deadline) -> dict[str, Any]:
+        root = self._root(deadline)
+        profile = self._profile(deadline, system)
+        _, reset_types = self._reset_action(system, profile, deadline)
+        boot, _, _ = self._boot_resource(system, profile, deadline)
+        return {
+            "vendor": vendors.vendor_of(root),
+            "profile": profile.name,
+            "redfish_version": text(root.get("RedfishVersion")),
+            "reset_types": sorted(reset_types),
+            "boot_targets": sorted(
+                _TARGET_NAMES[word]
+                for word in texts(boot.get("BootSourceOverrideTarget@Redfish.AllowableValues"))
+                if word in _TARGET_NAMES
+            ),
+            "boot_order": bool(texts(boot.get("BootOrder"))),
+            "bios": link(system, "Bios") is not None,
+            "metric_reports": link(root, "TelemetryService") is not None,
+            "event_service": link(root, "EventService") is not None,
+            "update_service": link(root, "UpdateService") is not None,
+        }
+
+    # -- boot ---------------------------------------------------------------------------------------------------------
+
+    def boot(self) -> Boot:
+        self._transport.use_session()
+        deadline = self._deadline()
+        system = self._system(deadline)
+        boot, _, _ = self._boot_resource(system, self._profile(deadline, system), deadline)
+        word = text(boot.get("BootSourceOverrideTarget")) or "None"
+        enabled = text(boot.get("BootSourceOverrideEnabled"))
+        order = texts(boot.get("BootOrder"))
+        mode = text(boot.get("BootSourceOverrideMode"))
+        mode_name = mode.lower() if mode else None
+        if enabled not in ("Once", "Continuous") or word == "None":
+            return Boot(BootTarget.NONE.value, None, mode_name, order or None)
+        persistence = "once" if enabled == "Once" else "always"
+        return Boot(_TARGET_NAMES.get(word, word), persistence, mode_name, order or None)
+
+    def _boot_resource(
+        self, system: dict[str, Any], profile: vendors.Profile, deadline: Deadline
+    ) -> tuple[dict[str, Any], str, str | None]:
+        """The Boot object that says what the next boot does, the path to PATCH it at, and that resource's ETag."""
+        path = self._system_path or ""
+        settings = link(system, "@Redfish.Settings", "SettingsObject") if profile.boot_via_settings else None
+        if settings is not None:
+            resource, etag = self._transport.get_with_etag(settings, deadline)
+            # what the settings object leaves out holds as it is
+            return {**table(system.get("Boot")), **table(resource.get("Boot"))}, settings, etag
+        return table(system.get("Boot")), path, text(system.get("@odata.etag"))
+
+    def set_boot(
+        self,
+        *,
+        target: BootTarget | None = None,
+        persistence: str = "once",
+        mode: str | None = None,
+        boot_order: Sequence[str] | None = None,
+    ) -> None:
+        self._transport.use_session()
+        deadline = self._deadline()
+        system = self._system(deadline)
+        profile = self._profile(deadline, system)
+        boot, path, etag = self._boot_resource(system, profile, deadline)
+        change: dict[str, Any] = {}
+        if target is not None:
+            change |= self._override(boot, profile, target, persistence, mode)
+        if boot_order is not None:
+            if not texts(boot.get("BootOrder")):
+                raise self._unsupported("a boot order", "BootOrder", "the System has none")
+            change["BootOrder"] = list(boot_order)
+        self._transport.patch(path, {"Boot": change}, deadline, etag=etag)
+
+    def _override(
+        self, boot: dict[str, Any], profile: vendors.Profile, target: BootTarget, persistence: str, mode: str | None
+    ) -> dict[str, Any]:
+        if target is BootTarget.NONE:
+            change: dict[str, Any] = {"BootSourceOverrideEnabled": "Disabled"}
+            if profile.boot_whole:
+                change["BootSourceOverrideTarget"] = "None"
+            return change
+        word = _TARGETS[target]
+        self._offered(boot, "BootSourceOverrideTarget", word)
+        if persistence == "always" and not profile.persistent_boot:
+            raise self._unsupported("a lasting boot override", "persistence=always", f"profile {profile.name}")
+        enabled = "Once" if persistence == "once" else "Continuous"
+        self._offered(boot, "BootSourceOverrideEnabled", enabled)
+        change = {"BootSourceOverrideEnabled": enabled, "BootSourceOverrideTarget": word}
+        wanted_mode = _MODES[mode] if mode else None
+        if wanted_mode is not None:
+            self._offered(boot, "BootSourceOverrideMode", wanted_mode)
+        elif profile.boot_whole:
+            wanted_mode = text(boot.get("BootSourceOverrideMode")) or "UEFI"
+        if wanted_mode is not None:
+            change["BootSourceOverrideMode"] = wanted_mode
+        return change
+
+    def _offered(self, boot: dict[str, Any], name: str, value: str) -> None:
+        allowed = texts(boot.get(f"{name}@Redfish.AllowableValues"))
+        if allowed and value not in allowed:
+            raise self._unsupported(f"booting with {name} {value}", f"{name}={value}", f"allowed: {', '.join(allowed)}")
+
+    def _unsupported(self, what: str, tried: str, answer: str) -> Unsupported:
+        return Unsupported(
+            f"the BMC does not offer {what}",
+            host=self.host,
+            tried=tried,
+            answer=answer,
+            next="Choose what it offers; bmc_info with subset capabilities lists it.",
+        )
+
+    def resolve_boot_order(self, wanted: Sequence[str]) -> list[str]:
+        self._transport.use_session()
+        deadline = self._deadline()
+        system = self._system(deadline)
+        boot, _, _ = self._boot_resource(system, self._profile(deadline, system), deadline)
+        order = texts(boot.get("BootOrder"))
+        if not order:
+            raise self._unsupported("a boot order", "BootOrder", "the System has none")
+        first: list[str] = []
+        described: list[tuple[str, set[str]]] | None = None
+        for name in wanted:
+            if name in order:
+                matches = [name]
+            else:
+                if described is None:
+                    described = self._boot_options(system, order, deadline)
+                matches = [reference for reference, names in described if name.lower() in names]
+            if not matches:
+                raise InvalidInput(
+                    f"no boot option is called {name}",
+                    host=self.host,
+                    tried=f"boot_order entry {name}",
+                    answer=f"boot options: {', '.join(order)}",
+                    next="Use a reference (Boot0003), a display name, or pxe, http, cd, hdd.",
+                )
+            first += [reference for reference in matches if reference not in first]
+        return first + [reference for reference in order if reference not in first]
+
+    def _boot_options(
+        self, system: dict[str, Any], order: Sequence[str], deadline: Deadline
+    ) -> list[tuple[str, set[str]]]:
+        """For each boot option in boot order, the names (lower case) that it answers to."""
+        named: dict[str, set[str]] = {}
+        for path in self._transport.members(link(system, "Boot", "BootOptions"), deadline):
+            option = self._transport.get_optional(path, deadline) or {}
+            reference = text(option.get("BootOptionReference"))
+            if reference is None:
+                continue
+            alias = text(option.get("Alias"))
+            names = {text(option.get("DisplayName")), alias, _TARGET_NAMES.get(alias or "")}
+            named[reference] = {name.lower() for name in names if name}
+        return [(reference, named.get(reference, set())) for reference in order]
+
+    # -- BIOS ---------------------------------------------------------------------------------------------------------
+
+    def bios(self) -> Bios:
+        self._transport.use_session()
+        deadline = self._deadline()
+        bios, _ = self._bios(deadline)
+        pending = self._transport.get_optional(self._pending_path(bios, deadline), deadline) or {}
+        return Bios(table(bios.get("Attributes")), table(pending.get("Attributes")))
+
+    def _bios(self, deadline: Deadline) -> tuple[dict[str, Any], str]:
+        path = link(self._system(deadline), "Bios")
+        if path is None:
+            raise self._unsupported("BIOS attributes", "Bios", "the System has no link to it")
+        return self._transport.get(path, deadline), path
+
+    def _pending_path(self, bios: dict[str, Any], deadline: Deadline) -> str:
+        linked = link(bios, "@Redfish.Settings", "SettingsObject")
+        if linked is not None:
+            return linked
+        own = text(bios.get("@odata.id")) or f"{self._system_path}/Bios"
+        return f"{own.rstrip('/')}/{self._profile(deadline).bios_settings}"
+
+    def check_bios(self, attributes: Mapping[str, Any]) -> None:
+        self._transport.use_session()
+        deadline = self._deadline()
+        bios, _ = self._bios(deadline)
+        name = text(bios.get("AttributeRegistry"))
+        if name is None:
+            return
+        for path in registry_paths(self._transport, name, deadline):
+            registry = self._transport.get_optional(path, deadline)
+            if registry:
+                check_attributes(registry, attributes, host=self.host, registry_name=name)
+                return
+
+    def set_bios(self, attributes: Mapping[str, Any], *, apply_time: str) -> Task | None:
+        self._transport.use_session()
+        deadline = self._deadline()
+        bios, _ = self._bios(deadline)
+        path = self._pending_path(bios, deadline)
+        pending, etag = self._transport.get_with_etag(path, deadline)
+        body: dict[str, Any] = {"Attributes": dict(attributes)}
+        wanted = _APPLY_TIMES[apply_time]
+        settings = table(bios.get("@Redfish.Settings"))
+        offered = texts(settings.get("SupportedApplyTimes")) or texts(
+            dig(pending, "@Redfish.SettingsApplyTime", "ApplyTime@Redfish.AllowableValues")
+        )
+        required = self._profile(deadline).bios_apply_time
+        if wanted != "OnReset" and wanted not in offered:
+            raise self._unsupported(
+                f"BIOS attributes applied {apply_time}",
+                f"apply_time={apply_time}",
+                f"offered: {offered or ['OnReset']}",
+            )
+        if required is not None or wanted in offered:
+            body["@Redfish.SettingsApplyTime"] = {
+                "@odata.type": "#Settings.v1_1_0.PreferredApplyTime",
+                "ApplyTime": wanted,
+            }
+        return _task_of(self._transport.patch(path, body, deadline, etag=etag))
+
+    # -- readings -----------------------------------------------------------------------------------------------------
+
+    def metrics(self) -> Metrics:
+        self._transport.use_session()
+        deadline = self._deadline()
+        # Which machine it is does not change between rounds, so only the first one looks it up.
+        profile = self._known_profile or self._profile(deadline)
+        return readings.read(self._transport, profile, self._system_path or "", deadline)
+
+
+def _power_state(system: dict[str, Any]) -> PowerState | None:
+    word = text(system.get("PowerState"))
+    try:
+        return PowerState(word) if word else None
+    except ValueError:
+        return None
+
+
+def _task_of(answer: Answer) -> Task | None:
+    """The task that a 202 stands for; its path may be in Location (a DGX only has that), the body, or both."""
+    if answer.status != 202:
+        return None
+    uri = text(answer.body.get("@odata.id")) or answer.location
+    return Task(uri, text(answer.body.get("TaskState")), integer(number(answer.body.get("PercentComplete"))))

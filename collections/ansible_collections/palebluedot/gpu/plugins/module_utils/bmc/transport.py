@@ -1,0 +1,545 @@
+# Copyright (c) 2026 Pale Blue Dot contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Requests to one Redfish service, on the DMTF ``redfish`` library, with typed errors.
+
+The library sends; what it leaves to its callers is here. It repeats every request ten times by default, POST included,
+so it is told never to, and only reads are repeated, by us; it has no deadline; it checks no certificate unless told; it
+knows no ETags; and it raises one exception for everything.
+"""
+
+from __future__ import annotations
+
+import base64
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from http.client import HTTPException
+from json import loads
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests.exceptions as transport_errors
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.base import AnswerLost, Refused
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.deadline import Deadline
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.tls import (
+    BmcAdapter,
+    bounded,
+    context_for,
+    fingerprint_of,
+)
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.values import dig, table, tables, text
+from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import (
+    AuthenticationError,
+    BadAnswer,
+    Busy,
+    Conflict,
+    DeadlineExceeded,
+    LicenceMissing,
+    NotFound,
+    PaleBlueDotError,
+    Unreachable,
+    Unsupported,
+)
+from redfish.rest.v1 import HttpClient, RestResponse, RetriesExhaustedError
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+
+ROOT = "/redfish/v1/"
+# Fixed by the Redfish specification since 1.6; older services link to it from the root.
+SESSIONS = "/redfish/v1/SessionService/Sessions"
+CONNECT_TIMEOUT_S = 10.0
+LOGOUT_TIMEOUT_S = 5.0
+READ_TRIES = 3
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back from a write: ``body`` is {} when there was none."""
+
+    status: int
+    body: dict[str, Any]
+    location: str | None
+
+
+class RedfishTransport:
+    """One BMC's HTTPS connection, session and errors.
+
+    :param address: name, IPv4 or IPv6 address.
+    :param auth: ``session``, ``basic``, or ``auto``: basic until `use_session` is called or basic is refused.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        port: int | None,
+        username: str,
+        password: str,
+        *,
+        validate_certs: bool = True,
+        ca_path: str | None = None,
+        fingerprint: str | None = None,
+        auth: str = "session",
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.host = url_host(address) + (f":{port}" if port not in (None, 443) else "")
+        self._username = username
+        self._password = password
+        self._auth = auth
+        self._sleep = sleep
+        self._logged_in = False
+        self._drop_identity: set[str] = set()
+        base_url = f"https://{self.host}"
+        pin = fingerprint_of(fingerprint) if fingerprint else None
+        context = context_for(ca_path, validate_certs and pin is None)
+        adapter = BmcAdapter(base_url, context, pin)
+        self._client = HttpClient(
+            base_url,
+            username=username,
+            password=password,
+            timeout=CONNECT_TIMEOUT_S,
+            max_retry=0,
+            check_connectivity=False,
+            https_adapter=adapter,
+        )
+        session = self._client._session
+        # ~/.netrc would replace our credentials, proxies and REQUESTS_CA_BUNDLE our connection
+        session.trust_env = False
+        session.mount("http://", adapter)  # which refuses it
+        # compression makes some vendors' ETags weak
+        session.headers["Accept-Encoding"] = "identity"
+        session.max_redirects = 3
+
+    # -- reading ------------------------------------------------------------------------------------------------------
+
+    def get(self, path: str, deadline: Deadline) -> dict[str, Any]:
+        """The resource; read again when the connection drops or the BMC stumbles."""
+        body, _ = self._get(path, deadline)
+        return body
+
+    def get_optional(self, path: str | None, deadline: Deadline) -> dict[str, Any] | None:
+        """The resource, or None where this BMC has none (or there is no link to it)."""
+        if path is None:
+            return None
+        try:
+            return self.get(path, deadline)
+        except (NotFound, Unsupported):
+            return None
+
+    def get_with_etag(self, path: str, deadline: Deadline) -> tuple[dict[str, Any], str | None]:
+        """The resource and its ETag, from the header or else from the body."""
+        body, response = self._get(path, deadline)
+        return body, text(response.getheader("etag")) or text(body.get("@odata.etag"))
+
+    def members(self, path: str | None, deadline: Deadline) -> list[str]:
+        """Paths of a collection's members over all its pages; [] where there is no such collection."""
+        found: dict[str, None] = {}
+        pages: set[str] = set()
+        while path is not None and path not in pages and len(pages) < 64:
+            pages.add(path)
+            page = self.get_optional(path, deadline)
+            if page is None:
+                break
+            for member in tables(page.get("Members")):
+                uri = member.get("@odata.id")
+                if isinstance(uri, str) and uri.startswith("/"):
+                    found[uri] = None
+            count = page.get("Members@odata.count")
+            # some firmware keeps a next link on a page that already holds everything
+            path = None if isinstance(count, int) and len(found) >= count else text(page.get("Members@odata.nextLink"))
+        return list(found)
+
+    def _get(self, path: str, deadline: Deadline) -> tuple[dict[str, Any], RestResponse]:
+        for tries_left in range(READ_TRIES - 1, -1, -1):
+            try:
+                response = self._send("GET", path, None, {}, deadline)
+                body = self._body_of(response, "GET", path)
+                if response.status in (301, 302, 307, 308) or not body:
+                    raise BadAnswer(
+                        "the BMC answered a read without a resource",
+                        host=self.host,
+                        tried=f"GET {path}",
+                        answer=f"{response.status}, {len(response.read or b'')} bytes",
+                        next="Check that the address is a Redfish service and not a proxy or a console.",
+                    )
+                return body, response
+            except (Unreachable, BadAnswer) as problem:
+                # a connection that times out has taken its share of the deadline; a second one would take the rest
+                if not problem.retryable or not tries_left or problem.code == "connect_timeout":
+                    raise
+                self._pause(0.2 * 3 ** (READ_TRIES - 1 - tries_left), deadline, problem)
+        raise AssertionError("not reached")
+
+    # -- writing ------------------------------------------------------------------------------------------------------
+
+    def post(self, path: str, body: Mapping[str, Any], deadline: Deadline) -> Answer:
+        """POST once. Sent again only when the BMC says that it is too busy to take it."""
+        return self._write("POST", path, body, {}, deadline)
+
+    def patch(self, path: str, body: Mapping[str, Any], deadline: Deadline, *, etag: str | None = None) -> Answer:
+        """PATCH with If-Match where there is an ETag.
+
+        AMI, Supermicro, HPE and Lenovo want one; some of them then compare a weak tag with a strong one and refuse what
+        they handed out. So: as given, then without its ``W/``, then without If-Match.
+        """
+        ladder: list[str | None] = [etag] if etag else []
+        if etag and etag.startswith("W/"):
+            ladder.append(etag[2:])
+        ladder.append(None)
+        for tag in ladder:
+            try:
+                return self._write("PATCH", path, body, {"If-Match": tag} if tag else {}, deadline)
+            except Conflict as problem:
+                if problem.code != "precondition_failed" or tag is None:
+                    raise
+        raise AssertionError("not reached")
+
+    def delete(self, path: str, deadline: Deadline) -> Answer:
+        return self._write("DELETE", path, None, {}, deadline)
+
+    def _write(
+        self, method: str, path: str, body: Mapping[str, Any] | None, headers: dict[str, str], deadline: Deadline
+    ) -> Answer:
+        response = self._send(method, path, body, headers, deadline)
+        location = response.getheader("location")
+        if location:
+            location = urlsplit(location).path
+        try:
+            answer = self._body_of(response, method, path)
+        except BadAnswer:
+            answer = {}  # it was accepted; what the BMC says about it is decoration
+        return Answer(response.status, answer, location)
+
+    # -- sessions -----------------------------------------------------------------------------------------------------
+
+    def use_session(self) -> None:
+        """From here on more than a read or two will follow: log in once instead of sending the password each time."""
+        if self._auth == "auto":
+            self._auth = "session"
+
+    def close(self) -> None:
+        """Log out and close. Never raises: what happened before matters more."""
+        try:
+            if self._logged_in:
+                self._logged_in = False
+                with bounded(Deadline(LOGOUT_TIMEOUT_S)):
+                    self._client.logout()
+        except Exception:
+            # The session runs out by itself on the BMC; there is nobody to tell who could do something about it.
+            return
+        finally:
+            self._client._session.close()
+
+    def _authenticate(self, deadline: Deadline) -> None:
+        if self._auth in ("basic", "auto"):
+            if not self._client.get_authorization_key():
+                pair = f"{self._username}:{self._password}".encode()
+                self._client.set_authorization_key("Basic " + base64.b64encode(pair).decode("ascii"))
+            return
+        if not self._logged_in:
+            self._log_in(deadline)
+
+    def _log_in(self, deadline: Deadline) -> None:
+        # Not HttpClient.login(): that reads the root first, and has no deadline and no Retry-After.
+        self._client.set_authorization_key(None)
+        self._client.set_session_key(None)
+        credentials = {"UserName": self._username, "Password": self._password}
+        path = SESSIONS
+        try:
+            response = self._send("POST", path, credentials, {}, deadline, login=True)
+        except (NotFound, Unsupported):
+            root = self._body_of(self._send("GET", ROOT, None, {}, deadline, login=True), "GET", ROOT)
+            linked = dig(root, "Links", "Sessions", "@odata.id")
+            if not isinstance(linked, str) or linked.rstrip("/") == SESSIONS:
+                # no SessionService at all (some emulators and old firmware): basic is all there is
+                self._auth = "basic"
+                self._authenticate(deadline)
+                return
+            path = linked
+            response = self._send("POST", path, credentials, {}, deadline, login=True)
+        token = response.session_key
+        body = self._body_of(response, "POST", path)
+        location = response.getheader("location") or text(body.get("@odata.id"))
+        if not token or not location:
+            raise BadAnswer(
+                "the BMC accepted the login and gave no session",
+                host=self.host,
+                tried=f"POST {path}",
+                answer=f"{response.status}, X-Auth-Token {'present' if token else 'missing'}, "
+                f"Location {'present' if location else 'missing'}",
+                next="Try bmc_auth=basic, or restart the BMC.",
+            )
+        self._client.set_session_key(token)
+        self._client.set_session_location(urlsplit(location).path)
+        self._logged_in = True
+
+    # -- one request --------------------------------------------------------------------------------------------------
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None,
+        headers: dict[str, str],
+        deadline: Deadline,
+        *,
+        login: bool = False,
+    ) -> RestResponse:
+        """Send one request until it is answered with something else than "later" or "log in again"."""
+        renewed = False
+        while True:
+            if not login:
+                self._authenticate(deadline)
+            response = self._send_once(method, path, body, dict(headers), deadline)
+            status = response.status
+            if status < 400:
+                return response
+            if status == 401 and not login and not renewed and self._renew():
+                renewed = True
+                continue
+            if status == 406 and path not in self._drop_identity:
+                self._drop_identity.add(path)  # HPE serves its registries compressed or not at all
+                continue
+            problem = self._problem(response, method, path)
+            after = response.retry_after if status in (429, 503) else None
+            if after is None or after < 0 or after >= deadline.remaining():
+                raise problem
+            # a refusal with a time is an invitation: nothing was done, so a write may be repeated too
+            self._sleep(after + random.uniform(0, 0.1))  # noqa: S311  jitter
+
+    def _renew(self) -> bool:
+        """After a 401: whether another way of proving who we are is left."""
+        if self._logged_in:  # the session ran out (30 s of silence on DGX and HPE)
+            self._logged_in = False
+            return True
+        if self._auth == "auto":  # basic authentication is switched off here
+            self._auth = "session"
+            return True
+        return False
+
+    def _send_once(
+        self, method: str, path: str, body: Mapping[str, Any] | None, headers: dict[str, str], deadline: Deadline
+    ) -> RestResponse:
+        left = deadline.remaining()
+        if left <= 0:
+            raise self._too_late(method, path, deadline, "nothing was sent any more")
+        if path in self._drop_identity:
+            headers["Accept-Encoding"] = "gzip"
+        headers.setdefault("Accept", "application/json")
+        try:
+            with bounded(deadline):
+                # the library's own request method: its get() and post() are this with fewer arguments
+                return self._client._rest_request(
+                    path,
+                    method=method,
+                    body=None if body is None else dict(body),
+                    headers=headers,
+                    allow_redirects=method == "GET",
+                    timeout=(min(CONNECT_TIMEOUT_S, left), left),
+                    max_retry=0,
+                )
+        except RetriesExhaustedError as exhausted:
+            problem = exhausted.__cause__ or exhausted
+            raise self._transport_problem(problem, method, path, deadline) from problem
+
+    # -- errors -------------------------------------------------------------------------------------------------------
+
+    def _pause(self, seconds: float, deadline: Deadline, problem: PaleBlueDotError) -> None:
+        if deadline.remaining() <= seconds:
+            raise problem
+        self._sleep(seconds)
+
+    def _too_late(self, method: str, path: str, deadline: Deadline, answer: str) -> DeadlineExceeded:
+        return DeadlineExceeded(
+            f"the BMC did not answer within {deadline.seconds:g} s",
+            host=self.host,
+            tried=f"{method} {path}",
+            answer=answer,
+            next="Try again; if it stays silent, restart the BMC or raise bmc_timeout.",
+        )
+
+    def _transport_problem(
+        self, problem: BaseException, method: str, path: str, deadline: Deadline
+    ) -> PaleBlueDotError:
+        request = f"{method} {path}"
+        causes = list(_causes(problem))
+        if isinstance(problem, transport_errors.SSLError) or any(
+            type(cause).__name__ in ("SSLCertVerificationError", "SSLError") for cause in causes
+        ):
+            return Unreachable(
+                "the BMC's TLS certificate or protocol was not accepted",
+                code="tls_failed",
+                host=self.host,
+                tried=request,
+                answer=str(causes[-1]),
+                next="Give the CA in bmc_ca_path, or pin the certificate with bmc_fingerprint.",
+                retryable=False,
+            )
+        if isinstance(problem, transport_errors.InvalidURL | transport_errors.TooManyRedirects):
+            return BadAnswer(
+                "the BMC sends the request elsewhere",
+                host=self.host,
+                tried=request,
+                answer=str(problem),
+                next="Give the address that it redirects to, if it is to be trusted.",
+                retryable=False,
+            )
+        not_connected = any(isinstance(cause, ConnectTimeoutError | NewConnectionError) for cause in causes)
+        if isinstance(problem, transport_errors.ConnectTimeout) or (not_connected and deadline.expired):
+            return Unreachable(
+                "the BMC does not take connections",
+                code="connect_timeout",
+                host=self.host,
+                tried=f"{request}, connecting for {min(CONNECT_TIMEOUT_S, deadline.seconds):g} s",
+                answer="no answer to the connection",
+                next="Check the address, the management network and that the BMC has power.",
+            )
+        if not_connected:
+            return Unreachable(
+                "the BMC cannot be reached",
+                host=self.host,
+                tried=request,
+                answer=_plain(causes),
+                next="Check address and port, the management network and that the BMC's web service runs.",
+            )
+        timed_out = deadline.expired or isinstance(problem, transport_errors.Timeout)
+        if method != "GET":
+            return AnswerLost(
+                "the BMC's answer to a write was lost, so it is not known whether it was carried out",
+                host=self.host,
+                tried=request,
+                answer=f"silence for {deadline.seconds:g} s" if timed_out else _plain(causes),
+                next="Read the state back before sending it again.",
+            )
+        if timed_out:
+            return self._too_late(method, path, deadline, "silence, or an answer that did not end")
+        # http.client.RemoteDisconnected is a BadStatusLine too, and means a dropped connection
+        if any(isinstance(cause, HTTPException) and not isinstance(cause, ConnectionError) for cause in causes):
+            return BadAnswer(
+                "the BMC does not speak HTTP",
+                host=self.host,
+                tried=request,
+                answer=_plain(causes),
+                next="Check that the port is the Redfish service's; restart the BMC if it is.",
+            )
+        return Unreachable(
+            "the BMC dropped the connection",
+            host=self.host,
+            tried=request,
+            answer=_plain(causes),
+            next="Try again; restart the BMC if it goes on.",
+        )
+
+    def _body_of(self, response: RestResponse, method: str, path: str) -> dict[str, Any]:
+        raw = response.read
+        if not raw:
+            return {}
+        try:
+            body = loads(raw)
+        except (ValueError, RecursionError) as error:
+            raise BadAnswer(
+                "the BMC's answer is not JSON",
+                host=self.host,
+                tried=f"{method} {path}",
+                answer=f"{response.status}: {response.text[:200]}",
+                next="Check that the address is a Redfish service; restart the BMC if it is.",
+            ) from error
+        if not isinstance(body, dict):
+            raise BadAnswer(
+                "the BMC's answer is not a Redfish resource",
+                host=self.host,
+                tried=f"{method} {path}",
+                answer=f"{response.status}: {response.text[:200]}",
+                next="Check that the address is a Redfish service; restart the BMC if it is.",
+            )
+        return body
+
+    def _problem(self, response: RestResponse, method: str, path: str) -> PaleBlueDotError:
+        """The typed error of a status of 400 and above, told from it and the message ids (DSP0268 Base registry)."""
+        status = response.status
+        try:
+            body = self._body_of(response, method, path)
+        except BadAnswer:
+            body = {}
+        ids, messages = _extended_info(body)
+        said = "; ".join(messages) or text(dig(body, "error", "message")) or (response.text or "")[:300].strip()
+        facts: dict[str, Any] = {
+            "host": self.host,
+            "tried": f"{method} {path}",
+            "answer": f"{status} {said}".strip(),
+        }
+        lowered = said.lower()
+        if "PasswordChangeRequired" in ids:
+            return AuthenticationError(
+                "the BMC wants the account's password changed first",
+                code="password_change_required",
+                next="Change the password of this account once, then run again.",
+                **facts,
+            )
+        if status in (400, 403, 500) and ("license" in lowered or "licence" in lowered):
+            return LicenceMissing("the BMC wants a licence for this", next="Install the BMC's licence.", **facts)
+        if status == 401:
+            return AuthenticationError(
+                "the BMC refused the user name or password",
+                next="Check the credential; several tries lock the account on most BMCs.",
+                **facts,
+            )
+        if status == 403:
+            return AuthenticationError(
+                "the BMC account may not do this",
+                code="forbidden",
+                next="Give the account the Operator or Administrator role.",
+                **facts,
+            )
+        if status == 404:
+            return NotFound("the BMC has no such resource", next="Check system_id and the firmware version.", **facts)
+        if status in (405, 501) or ids & {"ActionNotSupported", "ActionParameterNotSupported", "PropertyUnknown"}:
+            return Unsupported("the BMC does not offer this", next="Check the firmware version.", **facts)
+        if status in (412, 428):
+            return Conflict(
+                "the resource changed on the BMC meanwhile",
+                code="precondition_failed",
+                next="Run again.",
+                retryable=True,
+                **facts,
+            )
+        if status in (429, 503) or ids & {"ServiceTemporarilyUnavailable", "ServiceInUnknownState", "ResourceInUse"}:
+            return Busy("the BMC is busy", next="Try again in a minute.", **facts)
+        if status == 409 or ids & {"UnableToModifyDuringSystemPOST", "InvalidOperationForSystemState"}:
+            return Conflict(
+                "the BMC cannot do this now", next="Wait until the server has passed POST.", retryable=True, **facts
+            )
+        if status >= 500:
+            return BadAnswer("the BMC failed inside", next="Try again; restart the BMC if it goes on.", **facts)
+        return Refused("the BMC refused the request", next="Compare the request with what the BMC allows.", **facts)
+
+
+def url_host(address: str) -> str:
+    """The address as it stands in a URL: IPv6 in brackets."""
+    bare = address.strip().strip("[]")
+    return f"[{bare}]" if ":" in bare else bare
+
+
+def _causes(problem: BaseException) -> Iterator[BaseException]:
+    """The exception and everything inside it, outermost first: requests and urllib3 nest by argument and ``reason``."""
+    seen: list[BaseException] = []
+    queue: list[Any] = [problem]
+    while queue and len(seen) < 16:
+        current = queue.pop(0)
+        if not isinstance(current, BaseException) or current in seen:
+            continue
+        seen.append(current)
+        yield current
+        queue += [getattr(current, "reason", None), *current.args, current.__cause__, current.__context__]
+
+
+def _plain(causes: list[BaseException]) -> str:
+    """The innermost exception in words, without object addresses."""
+    innermost = causes[-1]
+    return f"{type(innermost).__name__}: {innermost}" if str(innermost) else type(innermost).__name__
+
+
+def _extended_info(body: dict[str, Any]) -> tuple[set[str], list[str]]:
+    """Message ids (last part) and messages of an error body."""
+    found = tables(dig(body, "error", "@Message.ExtendedInfo")) or tables(table(body).get("@Message.ExtendedInfo"))
+    ids = {str(item.get("MessageId", "")).rsplit(".", 1)[-1] for item in found}
+    return ids - {""}, [message for item in found if (message := text(item.get("Message")))]

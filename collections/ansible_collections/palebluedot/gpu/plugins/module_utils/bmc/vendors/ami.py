@@ -1,0 +1,41 @@
+# Copyright (c) 2026 Pale Blue Dot contributors
+# SPDX-License-Identifier: Apache-2.0
+"""AMI MegaRAC: NVIDIA DGX and, under their own names, Gigabyte, HPE Cray XD670 and others.
+
+Read in a capture of a DGX H100 (NVIDIA/libredfish, tests/mockups): what changes is PATCHed at the settings object
+(``SD``) with that object's ETag; ``$expand`` drops properties and is not used; ResetTypes stand in ActionInfo only, without
+PowerCycle; GPUs are Processors of the HGX tray's own System, and one MetricReport holds all their readings.
+"""
+
+from __future__ import annotations
+
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.vendors.profile import Match, Profile
+
+_RESET_TYPES = ("On", "ForceOff", "GracefulShutdown", "ForceRestart")
+
+AMI_DGX = Profile(
+    name="ami_dgx",
+    match=Match(vendor=r"^AMI$", system=r"\bDGX"),
+    host_systems=(r"DGX",),
+    gpu_systems=("HGX_Baseboard_0",),
+    gpu_processors=r"GPU_SXM_\d+",
+    metric_reports=("HGX_PlatformEnvironmentMetrics_0",),
+    power_sensors=("/redfish/v1/Chassis/DGX/Sensors/PWR_SYSTEM",),
+    inlet_sensors=("/redfish/v1/Chassis/DGX/Sensors/TEMP_AMBIENT", "/redfish/v1/Chassis/DGX/Sensors/TEMP_MB_INLET"),
+    boot_via_settings=True,
+    boot_whole=True,
+    bios_settings="SD",
+    reset_types=_RESET_TYPES,
+)
+
+AMI = Profile(
+    name="ami",
+    match=Match(vendor=r"^AMI$"),
+    host_systems=(r"Self",),
+    boot_via_settings=True,
+    boot_whole=True,
+    bios_settings="SD",
+    reset_types=_RESET_TYPES,
+)
+
+PROFILES = (AMI_DGX, AMI)

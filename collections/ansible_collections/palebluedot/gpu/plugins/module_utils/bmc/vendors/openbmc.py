@@ -1,0 +1,21 @@
+# Copyright (c) 2026 Pale Blue Dot contributors
+# SPDX-License-Identifier: Apache-2.0
+"""OpenBMC (bmcweb), as NVIDIA's GB200 and GH200 run it beside a tray manager (HMC)."""
+
+from __future__ import annotations
+
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.vendors.profile import Match, Profile
+
+NVIDIA_GRACE = Profile(
+    name="nvidia_grace",
+    match=Match(vendor=r"NVIDIA|OpenBMC", system=r"GB\d00|GH200|Grace"),
+    host_systems=(r"System_0",),
+    gpu_systems=("HGX_Baseboard_0",),
+    gpu_processors=r"GPU_\d+",
+    metric_reports=("HGX_PlatformEnvironmentMetrics_0",),
+    restart=("ForceRestart", "PowerCycle"),
+)
+
+OPENBMC = Profile(name="openbmc", match=Match(vendor=r"OpenBMC"), host_systems=(r"system", r"System_0"))
+
+PROFILES = (NVIDIA_GRACE, OPENBMC)

@@ -1,0 +1,59 @@
+# Copyright (c) 2026 Pale Blue Dot contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What a vendor's profile can say. Everything a profile leaves alone follows the Redfish specification."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Match:
+    """How a machine is recognised; every pattern given has to match (regular expressions, case-insensitive, searched).
+
+    :param vendor: the root's ``Vendor``, else its first Oem key (Supermicro has no Vendor).
+    :param system: the host system's "Id Model Manufacturer" (AMI alone builds BMCs for NVIDIA, Gigabyte, HPE and more).
+    """
+
+    vendor: str = ""
+    system: str = ""
+
+
+@dataclass(frozen=True)
+class Profile:
+    """The differences of one product line, as data.
+
+    :param host_systems: regular expressions of the Id of the System that is the host, where a BMC shows several.
+    :param gpu_systems: Ids of the Systems that hold GPU Processors; empty: look in all.
+    :param gpu_processors: pattern of the Ids of GPU Processors, so that no other is read; empty: read each one's type.
+    :param metric_reports: Ids of the MetricReports that hold GPU readings.
+    :param power_sensors: paths of Sensors with the server's power in watts, the first that answers is taken.
+    :param inlet_sensors: the same for the temperature of the air that comes in.
+    :param boot_via_settings: the boot override is PATCHed at the System's settings object (``@Redfish.Settings``).
+    :param boot_whole: a boot override must carry Enabled, Mode and Target together.
+    :param persistent_boot: whether ``Continuous`` is taken.
+    :param bios_settings: last segment of the path of the pending BIOS attributes, where Bios has no link to it.
+    :param bios_apply_time: the ``@Redfish.SettingsApplyTime`` that must go with BIOS attributes.
+    :param reset_types: ResetTypes, where neither the action nor its ActionInfo says.
+    :param restart: ResetTypes for ``reset``, best first.
+    :param power_cycle: ResetTypes for ``cycle``, best first; where none is offered: off, then on.
+    :param pause_after_off_s: how long power has to be off before it may come on again.
+    """
+
+    name: str
+    match: Match = Match()
+    host_systems: tuple[str, ...] = ()
+    gpu_systems: tuple[str, ...] = ()
+    gpu_processors: str = ""
+    metric_reports: tuple[str, ...] = ()
+    power_sensors: tuple[str, ...] = ()
+    inlet_sensors: tuple[str, ...] = ()
+    boot_via_settings: bool = False
+    boot_whole: bool = False
+    persistent_boot: bool = True
+    bios_settings: str = "Settings"
+    bios_apply_time: str | None = None
+    reset_types: tuple[str, ...] = ("On", "ForceOff", "GracefulShutdown", "ForceRestart")
+    restart: tuple[str, ...] = ("ForceRestart", "PowerCycle")
+    power_cycle: tuple[str, ...] = ("PowerCycle",)
+    pause_after_off_s: float = 0.0
