@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import PaleBlueDotError
+from ansible_collections.palebluedot.gpu.plugins.module_utils.waiting import Waiter
 
 T = TypeVar("T")
 
@@ -43,36 +44,30 @@ class Deadline:
 def wait_until(
     read: Callable[[], T],
     done: Callable[[T], bool],
-    deadline: Deadline,
+    seconds: float,
     *,
-    first: float = 0.1,
-    longest: float = 3.0,
     sleep: Callable[[float], None] = time.sleep,
-) -> tuple[bool, T | None]:
-    """Read until ``done`` says so or the deadline passes; the pauses grow from ``first`` to ``longest`` seconds.
+) -> tuple[bool, T]:
+    """Read until ``done`` says so or the time is over.
 
-    A BMC that is busy or restarting while we wait is part of waiting: retryable errors are read over, unless the last
-    read before the deadline raised one and nothing was ever read.
+    A BMC that is busy or restarting while we wait is part of waiting: retryable errors are read over, unless nothing
+    but errors ever came.
 
     :returns: whether it was done, and the last value read.
     """
-    pause = first
-    last: T | None = None
-    problem: PaleBlueDotError | None = None
+    waiter = Waiter(seconds, first_pause_s=0.1, longest_pause_s=3.0, growth=1.6, sleep=sleep)
+    seen: list[T] = []
     while True:
+        problem: PaleBlueDotError | None = None
         try:
-            last = read()
-            problem = None
-            if done(last):
-                return True, last
+            seen = [read()]
+            if done(seen[0]):
+                return True, seen[0]
         except PaleBlueDotError as error:
             if not error.retryable:
                 raise
             problem = error
-        left = deadline.remaining()
-        if left <= 0:
-            if problem is not None and last is None:
+        if not waiter.pause():
+            if problem is not None and not seen:
                 raise problem
-            return False, last
-        sleep(min(pause, left))
-        pause = min(pause * 1.6, longest)
+            return False, seen[0]

@@ -59,7 +59,6 @@ _TARGETS = {
 _TARGET_NAMES = {word: target.value for target, word in _TARGETS.items()}
 _MODES = {"uefi": "UEFI", "legacy": "Legacy"}
 _APPLY_TIMES = {"on_reset": "OnReset", "immediate": "Immediate"}
-_SETTLE_S = 10.0
 
 
 class RedfishBmc(Bmc):
@@ -124,6 +123,15 @@ class RedfishBmc(Bmc):
         if host is not None:
             return by_id[host]
         if not by_id:
+            if self._transport.get_optional(ROOT, deadline) is None:
+                raise NotFound(
+                    "there is no Redfish service",
+                    code="no_redfish",
+                    host=self.host,
+                    tried=f"GET {ROOT}",
+                    answer="404",
+                    next="Check address and port, or set bmc_protocol=ipmi.",
+                )
             raise NotFound(
                 "the BMC shows no System",
                 host=self.host,
@@ -248,7 +256,7 @@ class RedfishBmc(Bmc):
 
     def _reached(self, state: PowerState) -> bool:
         try:
-            return wait_until(self.power_state, lambda read: read is state, Deadline(2.0), sleep=self._sleep)[0]
+            return wait_until(self.power_state, lambda read: read is state, 2.0, sleep=self._sleep)[0]
         except PaleBlueDotError:
             return False
 
@@ -259,7 +267,9 @@ class RedfishBmc(Bmc):
         return task
 
     def _wait_for(self, state: PowerState, task: Task | None, patience: Deadline) -> None:
-        reached, last = wait_until(self.power_state, lambda read: read is state, patience, sleep=self._sleep)
+        reached, last = wait_until(
+            self.power_state, lambda read: read is state, patience.remaining(), sleep=self._sleep
+        )
         if not reached:
             raise DeadlineExceeded(
                 f"the server is not {state.value} after {patience.seconds:g} s",
@@ -531,7 +541,7 @@ class RedfishBmc(Bmc):
             raise self._unsupported(
                 f"BIOS attributes applied {apply_time}",
                 f"apply_time={apply_time}",
-                f"offered: {offered or ['OnReset']}",
+                f"offered: {offered or 'OnReset'}",
             )
         if required is not None or wanted in offered:
             body["@Redfish.SettingsApplyTime"] = {

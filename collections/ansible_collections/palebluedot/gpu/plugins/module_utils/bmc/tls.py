@@ -56,7 +56,7 @@ class _BoundedSocket(ssl.SSLSocket):
                 raise TimeoutError("the deadline has passed")
             self.settimeout(left)
 
-    def read(self, len: int = 1024, buffer: bytearray | None = None) -> Any:
+    def read(self, len: int = 1024, buffer: Any = None) -> Any:
         self._bound()
         got = super().read(len, buffer)
         _bounds.bytes_left -= got if isinstance(got, int) else got.__len__()

@@ -423,6 +423,7 @@ class RedfishTransport:
             )
         return Unreachable(
             "the BMC dropped the connection",
+            code="connection_dropped",
             host=self.host,
             tried=request,
             answer=_plain(causes),
@@ -438,6 +439,7 @@ class RedfishTransport:
         except (ValueError, RecursionError) as error:
             raise BadAnswer(
                 "the BMC's answer is not JSON",
+                code="not_json",
                 host=self.host,
                 tried=f"{method} {path}",
                 answer=f"{response.status}: {response.text[:200]}",

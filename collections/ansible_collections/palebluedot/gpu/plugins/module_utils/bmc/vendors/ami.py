@@ -3,8 +3,8 @@
 """AMI MegaRAC: NVIDIA DGX and, under their own names, Gigabyte, HPE Cray XD670 and others.
 
 Read in a capture of a DGX H100 (NVIDIA/libredfish, tests/mockups): what changes is PATCHed at the settings object
-(``SD``) with that object's ETag; ``$expand`` drops properties and is not used; ResetTypes stand in ActionInfo only, without
-PowerCycle; GPUs are Processors of the HGX tray's own System, and one MetricReport holds all their readings.
+(``SD``) with that object's ETag; ``$expand`` drops properties and is not used; ResetTypes stand in ActionInfo only,
+without PowerCycle; GPUs are Processors of the HGX tray's own System, and one MetricReport holds all their readings.
 """
 
 from __future__ import annotations

@@ -1,0 +1,14 @@
+# Copyright (c) 2026 Pale Blue Dot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs the modules of the bmc family inside the worker."""
+
+from __future__ import annotations
+
+from ansible_collections.palebluedot.gpu.plugins.plugin_utils.inworker import InWorkerAction, preload
+
+preload("bios_attributes", "bmc_boot", "bmc_info", "bmc_metrics_info", "bmc_power")
+
+
+class ActionModule(InWorkerAction):
+    """See plugin_utils/inworker.py."""

@@ -1,0 +1,78 @@
+# Copyright (c) 2026 Pale Blue Dot contributors
+# SPDX-License-Identifier: Apache-2.0
+"""``bmc_boot``: what the server boots from next."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.base import Bmc, Boot, BootTarget
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.connect import open_bmc
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.deadline import wait_until
+from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import BadAnswer
+
+# BMCs answer a change before it shows; sushy and Ironic allow some seconds too.
+_SHOWS_WITHIN_S = 8.0
+
+
+def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
+    """Set override and order where they differ from what is wanted, and read them back."""
+    with open_bmc(params) as bmc:
+        before = bmc.boot()
+        wanted = _wanted(bmc, before, params)
+        after = wanted
+        changed = wanted != before
+        if changed and not check_mode:
+            override = _override(wanted) != _override(before)
+            bmc.set_boot(
+                target=BootTarget(wanted.target) if override else None,
+                persistence=wanted.persistence or "once",
+                mode=params.get("mode"),
+                boot_order=wanted.boot_order if wanted.boot_order != before.boot_order else None,
+            )
+            after = _read_back(bmc, wanted, params)
+    return {
+        "changed": changed,
+        "boot": after.as_dict(),
+        "diff": {"before": before.as_dict(), "after": after.as_dict()},
+    }
+
+
+def _wanted(bmc: Bmc, before: Boot, params: dict[str, Any]) -> Boot:
+    wanted = before
+    if params.get("target") == BootTarget.NONE.value:
+        # the mode says nothing without an override
+        wanted = replace(wanted, target=BootTarget.NONE.value, persistence=None)
+    elif params.get("target") is not None:
+        mode = params.get("mode") or before.mode
+        wanted = replace(wanted, target=params["target"], persistence=params["persistence"], mode=mode)
+    if params.get("boot_order"):
+        wanted = replace(wanted, boot_order=bmc.resolve_boot_order(params["boot_order"]))
+    return wanted
+
+
+def _override(boot: Boot) -> tuple[str, str | None, str | None]:
+    return boot.target, boot.persistence, boot.mode if boot.persistence else None
+
+
+def _read_back(bmc: Bmc, wanted: Boot, params: dict[str, Any]) -> Boot:
+    def holds(read: Boot) -> bool:
+        if (read.target, read.persistence) != (wanted.target, wanted.persistence):
+            return False
+        # a BMC that does not say its mode, or was not asked for one, is taken at its word
+        if wanted.persistence and params.get("mode") and read.mode not in (None, wanted.mode):
+            return False
+        return not params.get("boot_order") or read.boot_order == wanted.boot_order
+
+    done, read = wait_until(bmc.boot, holds, _SHOWS_WITHIN_S)
+    if not done:
+        raise BadAnswer(
+            "the BMC accepted the boot setting and does not show it",
+            code="not_applied",
+            host=bmc.host,
+            tried=f"setting {wanted.as_dict()}",
+            answer=f"read back {read.as_dict()}",
+            next="Run again; update the BMC's firmware if it stays so.",
+        )
+    return read

@@ -1,0 +1,185 @@
+# Copyright (c) 2026 Pale Blue Dot contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The process that talks IPMI: reads one JSON request a line, answers one JSON line, until its standard input ends.
+
+pyghmi keeps one input thread, one session pool and its sockets for a whole process, and a BMC that misbehaves can block
+a call for ever; so it lives in processes of its own (``ipmi_pool.py``), which are killed when a deadline passes. This
+file is run by its source text: it imports nothing of the collection, which a child process could not find.
+
+Request ``{"op", "address", "port", "username", "password", "arguments"}``; answer ``{"result"}`` or
+``{"error": {"kind", "text"}}`` with kind authentication, unreachable, unsupported, refused, lost or internal.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import Any
+
+Command: Any = None  # pyghmi.ipmi.command.Command, imported by main()
+
+CHASSIS = 0x00
+APPLICATION = 0x06
+GROUP_EXTENSION = 0x2C
+DCMI = 0xDC
+# Chassis Control (IPMI 2.0, 28.3)
+POWER = {"off": 0x00, "on": 0x01, "reset": 0x03, "soft": 0x05}
+
+
+class Failure(Exception):
+    def __init__(self, kind: str, text: str) -> None:
+        super().__init__(text)
+        self.kind = kind
+
+
+def connect(request: dict[str, Any]) -> Any:
+    # With str credentials a second Command to the same BMC never comes back (its table of logins in progress compares
+    # bytes with str).
+    command = Command(
+        bmc=request["address"],
+        userid=request["username"].encode(),
+        password=request["password"].encode(),
+        port=request["port"],
+    )
+    if not command.ipmi_session.logged:
+        raise Failure("unreachable", "no session was set up")
+    return command
+
+
+def power_state(command: Any) -> str:
+    data = command.xraw_command(netfn=CHASSIS, command=0x01)["data"]
+    return "On" if data[0] & 1 else "Off"
+
+
+def set_power(command: Any, action: str) -> None:
+    # set_power() sends again when the answer is late, and a second reset is one too many
+    command.xraw_command(netfn=CHASSIS, command=0x02, data=(POWER[action],), retry=False)
+
+
+def info(command: Any) -> dict[str, Any]:
+    device = command.xraw_command(netfn=APPLICATION, command=0x01)["data"]
+    minor = device[3]
+    found: dict[str, Any] = {"firmware": f"{device[2] & 0x7F}.{minor >> 4}{minor & 0x0F}"}
+    from pyghmi.ipmi import fru
+
+    try:
+        product = fru.FRU(ipmicmd=command).info or {}
+    except Exception:  # a board without a readable FRU is common and says nothing else
+        product = {}
+    for name, key in (("manufacturer", "Manufacturer"), ("model", "Product name"), ("serial_number", "Serial Number")):
+        found[name] = product.get(key)
+    return found
+
+
+def boot(command: Any) -> dict[str, Any]:
+    answer: dict[str, Any] = checked(command.get_bootdev())
+    return {name: answer.get(name) for name in ("bootdev", "persistent", "uefimode")}
+
+
+def set_boot(command: Any, device: str, persistent: bool, uefi: bool) -> None:
+    checked(command.set_bootdev(device, persist=persistent, uefiboot=uefi))
+
+
+def metrics(command: Any) -> dict[str, Any]:
+    return {"power_watts": dcmi_power(command), "inlet_celsius": dcmi_inlet(command)}
+
+
+def dcmi_power(command: Any) -> float | None:
+    """Get Power Reading (DCMI 1.5, 6.6.1); None where the BMC has no DCMI."""
+    data = optional(command, 0x02, (DCMI, 0x01, 0x00, 0x00))
+    return float(data[1] | data[2] << 8) if data and len(data) >= 3 else None
+
+
+def dcmi_inlet(command: Any) -> float | None:
+    """Get Temperature Readings of the inlet entity (DCMI 1.5, 6.7.3)."""
+    data = optional(command, 0x10, (DCMI, 0x01, 0x40, 0x00, 0x01))
+    if not data or len(data) < 4 or not data[2]:
+        return None
+    degrees = data[3] & 0x7F
+    return float(-degrees if data[3] & 0x80 else degrees)
+
+
+def optional(command: Any, number: int, data: tuple[int, ...]) -> Any:
+    answer = command.raw_command(netfn=GROUP_EXTENSION, command=number, data=data)
+    return None if "error" in answer else answer["data"]
+
+
+def checked(answer: Any) -> Any:
+    """pyghmi returns some errors instead of raising them."""
+    if isinstance(answer, dict) and "error" in answer:
+        raise Failure("refused", str(answer["error"]))
+    return answer
+
+
+OPERATIONS: dict[str, Callable[..., Any]] = {
+    "power_state": power_state,
+    "set_power": set_power,
+    "info": info,
+    "boot": boot,
+    "set_boot": set_boot,
+    "metrics": metrics,
+}
+
+
+def kind_of(problem: Exception) -> str:
+    text = str(problem).lower()
+    code = getattr(problem, "ipmicode", 0)
+    if "password" in text or "unauthorized" in text or "insufficient privilege" in text or "access denied" in text:
+        return "authentication"
+    if code in (0xC1, 0xC2, 0xC9, 0xCC, 0xD6) or type(problem).__name__ == "UnsupportedFunctionality":
+        return "unsupported"
+    if "timeout" in text or "no longer connected" in text or not text or text == "none":
+        return "unreachable"
+    return "refused" if type(problem).__module__.startswith("pyghmi") else "internal"
+
+
+def serve(requests: SimpleQueue[str]) -> None:
+    sessions: dict[tuple[str, int, str], Any] = {}
+    while True:
+        request = json.loads(requests.get())
+        key = (request["address"], request["port"], request["username"])
+        answer: dict[str, Any]
+        try:
+            if request["op"] == "close":
+                command = sessions.pop(key, None)
+                if command is not None:
+                    command.ipmi_session.logout()
+                answer = {"result": None}
+            else:
+                if key not in sessions:
+                    sessions[key] = connect(request)
+                answer = {"result": OPERATIONS[request["op"]](sessions[key], **request["arguments"])}
+        except Failure as problem:
+            answer = {"error": {"kind": problem.kind, "text": str(problem)}}
+        except Exception as problem:
+            kind = kind_of(problem)
+            if kind == "unreachable" and key in sessions and request["op"].startswith("set_"):
+                kind = "lost"
+            answer = {"error": {"kind": kind, "text": f"{type(problem).__name__}: {problem}"}}
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()
+
+
+def main() -> None:
+    """Serve until standard input ends, however busy the main thread is then: nobody waits for an answer any more."""
+    global Command
+    from pyghmi.ipmi.command import Command as PyghmiCommand
+
+    Command = PyghmiCommand
+    requests: SimpleQueue[str] = SimpleQueue()
+
+    def read() -> None:
+        for line in sys.stdin:
+            requests.put(line)
+        os._exit(0)
+
+    threading.Thread(target=read, daemon=True).start()
+    serve(requests)
+
+
+if __name__ == "__main__":
+    main()

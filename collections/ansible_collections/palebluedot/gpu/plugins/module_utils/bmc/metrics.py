@@ -1,0 +1,198 @@
+# Copyright (c) 2026 Pale Blue Dot contributors
+# SPDX-License-Identifier: Apache-2.0
+"""``bmc_metrics_info``: power and temperatures of many servers in one task.
+
+A bounded pool of threads, one request in flight a BMC, a deadline for each BMC and round. Sessions are kept between
+rounds: logging in costs a BMC more than the reading.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.base import Bmc, Metrics
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.connect import open_bmc
+from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import InvalidInput, PaleBlueDotError
+from ansible_collections.palebluedot.gpu.plugins.module_utils.service.client import ServiceClient
+from ansible_collections.palebluedot.gpu.plugins.module_utils.service.credentials import client_from
+
+# Points in one request to the service: some 1.5 MB, well below what it takes.
+BATCH = 5000
+
+
+@dataclass
+class Target:
+    """One entry of ``bmcs`` and what is kept of it between rounds."""
+
+    entry: dict[str, Any]
+    bmc: Bmc | None = None
+    metrics: Metrics | None = None
+    read_at: str | None = None
+    problem: PaleBlueDotError | None = None
+    failed: int = 0
+
+    @property
+    def name(self) -> str:
+        return str(self.entry.get("name") or self.entry["address"])
+
+    def read(self) -> None:
+        """Read once; a failure is kept and costs this BMC its session, nothing else."""
+        self.metrics = None
+        try:
+            if self.bmc is None:
+                self.bmc = open_bmc(self.entry, prefix="")
+            self.metrics = self.bmc.metrics()
+            self.read_at = _now()
+            self.problem = None
+        except PaleBlueDotError as problem:
+            self._failed(problem)
+        except Exception as problem:
+            # one BMC's answer that nobody thought of must not end the round of all the others
+            self._failed(
+                PaleBlueDotError(
+                    f"unexpected {type(problem).__name__}: {problem}",
+                    code="internal_error",
+                    host=self.name,
+                    next="This is a defect of the collection: report it.",
+                )
+            )
+
+    def _failed(self, problem: PaleBlueDotError) -> None:
+        self.problem = problem
+        self.failed += 1
+        self.close()
+
+    def close(self) -> None:
+        bmc, self.bmc = self.bmc, None
+        if bmc is not None:
+            bmc.close()
+
+    def as_dict(self) -> dict[str, Any]:
+        assert self.metrics is not None
+        return {"name": self.name, "read_at": self.read_at, **self.metrics.as_dict()}
+
+
+@dataclass
+class Store:
+    """Sends points to the service; a service that is away costs the points of a round, not the rounds to come."""
+
+    client: ServiceClient
+    stored: int = 0
+    lost: int = 0
+    problem: PaleBlueDotError | None = None
+    sent: bool = field(default=False)
+
+    def send(self, points: list[dict[str, Any]]) -> None:
+        for start in range(0, len(points), BATCH):
+            batch = points[start : start + BATCH]
+            try:
+                answer = self.client.store_telemetry(batch)
+                self.stored += int(answer.get("stored", len(batch)))
+                self.sent = True
+            except PaleBlueDotError as problem:
+                self.problem = problem
+                self.lost += len(batch)
+
+
+def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
+    """Read every BMC of ``bmcs``, ``rounds`` times, every ``interval`` seconds."""
+    rounds, interval = int(params["rounds"]), float(params["interval"])
+    if rounds < 1 or params["concurrency"] < 1:
+        raise InvalidInput("rounds and concurrency must be at least 1", next="Correct the option.")
+    limit = int(params["timeout"])
+    targets = [Target({**entry, "timeout": min(entry.get("timeout") or limit, limit)}) for entry in params["bmcs"]]
+    storing = bool(params["store"]) and not check_mode
+    store = Store(client_from(params)) if storing else None
+    read = failed = points = 0
+    try:
+        for _ in _schedule(rounds, interval):
+            _read_all(targets, int(params["concurrency"]))
+            fresh = [target for target in targets if target.metrics is not None]
+            read += len(fresh)
+            failed += len(targets) - len(fresh)
+            if params["store"]:
+                round_points = [point for target in fresh for point in _points(target)]
+                points += len(round_points)
+                if store is not None:
+                    store.send(round_points)
+    finally:
+        _each(Target.close, targets, int(params["concurrency"]))
+        if store is not None:
+            store.client.close()
+    if store is not None and store.problem is not None and not store.sent:
+        raise store.problem
+    return {
+        "changed": bool(store and store.stored),
+        "counts": {
+            "bmcs": len(targets),
+            "rounds": rounds,
+            "read": read,
+            "failed": failed,
+            "points": points,
+            "stored": store.stored if store else 0,
+            "lost": store.lost if store else 0,
+        },
+        "failures": [
+            {"name": target.name, "failed": target.failed, "error": target.problem.as_dict()}
+            for target in targets
+            if target.problem is not None
+        ],
+        **({} if params["store"] else {"metrics": [target.as_dict() for target in targets if target.metrics]}),
+    }
+
+
+def _schedule(rounds: int, interval: float) -> Iterable[int]:
+    """Yield each round at its time. The times are multiples of the interval from the start, so that they do not drift;
+    a round whose time has passed begins at once."""
+    started = time.monotonic()
+    for number in range(rounds):
+        left = started + number * interval - time.monotonic()
+        if left > 0:
+            time.sleep(left)
+        yield number
+
+
+def _read_all(targets: list[Target], concurrency: int) -> None:
+    # Those that failed last time come last: the dead must not hold the threads that the living wait for.
+    _each(Target.read, sorted(targets, key=lambda target: target.problem is not None), concurrency)
+
+
+def _each(do: Any, targets: list[Target], concurrency: int) -> None:
+    if not targets:
+        return
+    with ThreadPoolExecutor(max_workers=min(concurrency, len(targets))) as pool:
+        for _ in pool.map(do, targets):
+            pass
+
+
+def _points(target: Target) -> list[dict[str, Any]]:
+    """One point of the server and one of each GPU, in the words of the service's record."""
+    metrics = target.metrics
+    assert metrics is not None
+    common: Mapping[str, Any] = {"server": target.name, "timestamp": target.read_at}
+    found: list[dict[str, Any]] = [
+        {**common, "gpu": None, "power_consumption": metrics.power_watts, "temperature": metrics.inlet_celsius}
+    ]
+    for gpu in metrics.gpus:
+        if gpu.stale:
+            continue  # the BMC itself says that these are old
+        found.append(
+            {
+                **common,
+                "gpu": gpu.id,
+                "temperature": gpu.temperature_celsius,
+                "memory_temperature": gpu.memory_temperature_celsius,
+                "margin_celsius": gpu.margin_celsius,
+                "power_consumption": gpu.power_watts,
+            }
+        )
+    return found
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

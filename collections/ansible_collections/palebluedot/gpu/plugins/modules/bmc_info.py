@@ -1,0 +1,156 @@
+#!/usr/bin/python
+# Copyright (c) 2026 Pale Blue Dot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a BMC says of its server."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: bmc_info
+short_description: Read what a BMC says of its server
+version_added: 0.1.0
+description:
+  - Reads identity, power state, firmware versions, GPUs and capabilities of a server from its BMC.
+  - What the BMC does not know, and what was not asked for, is V(null).
+  - With O(subset=power) alone it makes one or two requests and no session.
+author:
+  - Pale Blue Dot contributors (@palebluedot)
+requirements:
+  - redfish >= 3.2
+  - pyghmi >= 1.5 for IPMI
+options:
+  subset:
+    description:
+      - What to read. Each adds requests to the BMC, and V(gpus) most of them.
+    type: list
+    elements: str
+    choices: [power, system, bios, gpus, managers, capabilities]
+    default: [power, system, bios, gpus, managers, capabilities]
+extends_documentation_fragment:
+  - palebluedot.gpu.bmc
+  - palebluedot.gpu.attributes.info
+  - palebluedot.gpu.attributes.bmc
+seealso:
+  - module: palebluedot.gpu.bmc_metrics_info
+  - module: palebluedot.gpu.bmc_power
+"""
+
+EXAMPLES = r"""
+- name: Read everything
+  palebluedot.gpu.bmc_info:
+    bmc_address: 192.0.2.10
+    bmc_credential: service:dgx-01
+    bmc_ca_path: /etc/palebluedot/bmc-ca.pem
+  register: found
+
+- name: Read the power state only
+  palebluedot.gpu.bmc_info:
+    bmc_address: "2001:db8::10"
+    bmc_username: admin
+    bmc_password: "{{ vault_bmc_password }}"
+    bmc_fingerprint: "9f:86:d0:81:88:4c:7d:65:9a:2f:ea:a0:c5:5a:d0:15:a3:bf:4f:1b:2b:0b:82:2c:d1:5d:6c:15:b0:f0:0a:08"
+    subset: [power]
+"""
+
+RETURN = r"""
+bmc:
+  description: What the BMC says.
+  returned: success
+  type: dict
+  contains:
+    protocol:
+      description: How it was asked, V(redfish) or V(ipmi).
+      type: str
+      sample: redfish
+    power_state:
+      description: V(On) or V(Off), for a moment V(PoweringOn), V(PoweringOff) or V(Paused).
+      type: str
+      sample: "On"
+    manufacturer:
+      description: Maker of the server.
+      type: str
+      sample: NVIDIA
+    model:
+      description: Model of the server.
+      type: str
+      sample: DGXH100
+    serial_number:
+      description: Serial number of the server.
+      type: str
+      sample: "1660224000001"
+    cpu_count:
+      description: CPU sockets in use.
+      type: int
+      sample: 2
+    memory_gb:
+      description: Main memory in GiB.
+      type: int
+      sample: 2048
+    bios_version:
+      description: Version of the BIOS.
+      type: str
+      sample: 1.1.3
+    bmc_firmware_version:
+      description: Version of the BMC's firmware.
+      type: str
+      sample: 23.11.20
+    gpus:
+      description: The GPUs in slot order; an empty list where the BMC shows none.
+      type: list
+      elements: dict
+      contains:
+        id:
+          description: The BMC's name for the slot.
+          type: str
+          sample: GPU_SXM_1
+        model:
+          description: Model.
+          type: str
+          sample: H100 80GB HBM3
+        serial_number:
+          description: Serial number.
+          type: str
+          sample: "1652923000001"
+        memory_gb:
+          description: Memory as it is marketed.
+          type: int
+          sample: 80
+        source:
+          description: Where it was found, V(processor), V(pcie_device) or V(chassis).
+          type: str
+          sample: processor
+    capabilities:
+      description:
+        - What the BMC offers, C(vendor), C(profile), C(redfish_version), C(reset_types), C(boot_targets), C(boot_order),
+          C(bios), C(metric_reports), C(event_service) and C(update_service).
+      type: dict
+error:
+  description:
+    - What went wrong, with C(code), C(message), C(host), C(step), C(tried), C(answer), C(next) and C(retryable).
+  returned: failure
+  type: dict
+"""
+
+from ansible_collections.palebluedot.gpu.plugins.module_utils import options
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.info import run
+from ansible_collections.palebluedot.gpu.plugins.module_utils.entry import execute
+
+SUBSETS = ["power", "system", "bios", "gpus", "managers", "capabilities"]
+SPEC = {
+    "argument_spec": {
+        "subset": {"type": "list", "elements": "str", "choices": SUBSETS, "default": SUBSETS},
+        **options.bmc(),
+    },
+    "supports_check_mode": True,
+}
+
+
+def main() -> None:
+    """Run as a module."""
+    execute(SPEC, run)
+
+
+if __name__ == "__main__":
+    main()
