@@ -48,6 +48,14 @@ options:
     type: str
     choices: [auto, redfish, ipmi]
     default: auto
+  bmc_auth:
+    description:
+      - How to log in to Redfish. V(auto) sends the password with the request when that is all there is to ask, and opens
+        a session otherwise; V(session) and V(basic) always do the one or the other.
+      - The environment variable E(PALEBLUEDOT_BMC_AUTH) is used when the option is not set.
+    type: str
+    choices: [auto, session, basic]
+    default: auto
   bmc_validate_certs:
     description:
       - Whether to verify the BMC's certificate.
@@ -67,7 +75,7 @@ options:
     type: str
   bmc_timeout:
     description:
-      - Seconds that one request to the BMC may take.
+      - Seconds that one operation on the BMC may take, with all its requests and retries.
       - The environment variable E(PALEBLUEDOT_BMC_TIMEOUT) is used when the option is not set.
     type: int
     default: 30

@@ -43,6 +43,7 @@ def _bmc(prefix: str, *, fallbacks: bool) -> Spec:
         f"{prefix}password": option("password", no_log=True),
         f"{prefix}credential": option("credential", no_log=False),
         f"{prefix}protocol": option("protocol", choices=["auto", "redfish", "ipmi"], default="auto"),
+        f"{prefix}auth": option("auth", choices=["auto", "session", "basic"], default="auto"),
         f"{prefix}validate_certs": option("validate_certs", "bool", default=True),
         f"{prefix}ca_path": option("ca_path", "path"),
         f"{prefix}fingerprint": option("fingerprint"),

@@ -40,8 +40,8 @@ options:
   boot_order:
     description:
       - Boot options that come first, in this order. The others follow as they are.
-      - An entry is a reference (V(Boot0003)), a display name, or V(pxe), V(http), V(cd) or V(hdd) for all options of that
-        kind.
+      - An entry is a reference (V(Boot0003)), a display name, or V(pxe), V(http), V(cd) or V(hdd) for all options of
+        that kind.
     type: list
     elements: str
 extends_documentation_fragment:

@@ -123,8 +123,8 @@ bmc:
           sample: processor
     capabilities:
       description:
-        - What the BMC offers, C(vendor), C(profile), C(redfish_version), C(reset_types), C(boot_targets), C(boot_order),
-          C(bios), C(metric_reports), C(event_service) and C(update_service).
+        - What the BMC offers, C(vendor), C(profile), C(redfish_version), C(reset_types), C(boot_targets),
+          C(boot_order), C(bios), C(metric_reports), C(event_service) and C(update_service).
       type: dict
 error:
   description:

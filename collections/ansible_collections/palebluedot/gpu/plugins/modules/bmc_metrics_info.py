@@ -60,6 +60,12 @@ options:
         type: str
         choices: [auto, redfish, ipmi]
         default: auto
+      auth:
+        description:
+          - How to log in to Redfish.
+        type: str
+        choices: [auto, session, basic]
+        default: auto
       validate_certs:
         description:
           - Whether to verify the BMC's certificate.
@@ -189,13 +195,13 @@ metrics:
           type: bool
 counts:
   description:
-    - C(bmcs), C(rounds), readings that were C(read) and that C(failed), C(points) made of them, points C(stored) by the
-      service and C(lost) because it was away.
+    - C(bmcs), C(rounds), readings that were C(read) and that C(failed), C(points) made of them, points C(stored) by
+      the service and C(lost) because it was away.
   returned: success
   type: dict
   sample: {"bmcs": 100, "rounds": 1, "read": 100, "failed": 0, "points": 900, "stored": 900, "lost": 0}
 failures:
-  description: The BMCs that did not answer in the last round, with C(name), how many times they C(failed), and C(error).
+  description: The BMCs that did not answer in the last round, with C(name), how often they C(failed), and C(error).
   returned: success
   type: list
   elements: dict

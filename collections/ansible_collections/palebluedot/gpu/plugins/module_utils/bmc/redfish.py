@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
@@ -58,6 +59,8 @@ _TARGETS = {
 }
 _TARGET_NAMES = {word: target.value for target, word in _TARGETS.items()}
 _MODES = {"uefi": "UEFI", "legacy": "Legacy"}
+# Device path nodes (UEFI 2.10, 10.3) of what is not a disk of the server's own.
+_REMOVABLE_OR_NETWORK = re.compile(r"(MAC|Uri|IPv[46]|USB|CDROM)\(", re.IGNORECASE)
 _APPLY_TIMES = {"on_reset": "OnReset", "immediate": "Immediate"}
 
 
@@ -486,6 +489,8 @@ class RedfishBmc(Bmc):
                 continue
             alias = text(option.get("Alias"))
             names = {text(option.get("DisplayName")), alias, _TARGET_NAMES.get(alias or "")}
+            if alias is None and not _REMOVABLE_OR_NETWORK.search(text(option.get("UefiDevicePath")) or ""):
+                names.add(BootTarget.HDD.value)  # an installed system's own entry has no alias on a DGX
             named[reference] = {name.lower() for name in names if name}
         return [(reference, named.get(reference, set())) for reference in order]
 
