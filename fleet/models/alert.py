@@ -34,6 +34,8 @@ class Alert(Timestamps, Base):
     value: Mapped[float | None] = mapped_column(Float)
     threshold: Mapped[float | None] = mapped_column(Float)
     classifications: Mapped[list[str]] = mapped_column(default=list)
+    # the classification that placement asks for, as a column that a query can use
+    prevents_allocations: Mapped[bool] = mapped_column(default=False)
     acknowledged: Mapped[bool] = mapped_column(default=False)
     silenced_until: Mapped[datetime | None]
     fired_at: Mapped[datetime | None]

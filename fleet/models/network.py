@@ -22,4 +22,6 @@ class Network(Timestamps, Base):
     vni: Mapped[int | None]
     cidr: Mapped[str] = mapped_column(String(64))
     gateway: Mapped[str | None] = mapped_column(String(64))
+    # addresses that can be handed out: what placement asks for, so that it need not read the cidr
+    capacity: Mapped[int]
     allocation_id: Mapped[str | None] = mapped_column(String(ID_LENGTH), ForeignKey("allocations.id"), unique=True)

@@ -1,0 +1,336 @@
+"""What becomes of a workflow whose run ended before its work was done: another try, or an orderly failure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session
+
+from fleet import audit, clock, states
+from fleet.actor import SYSTEM, Actor
+from fleet.errors import FleetError
+from fleet.models import Allocation, AllocationServer, Server, Workflow, WorkflowStep
+from fleet.operations import fleetflags, lookup, workflows
+from fleet.settings import get_settings
+
+log = structlog.get_logger(__name__)
+
+# rows one call of reap looks at, of each kind
+REAP_LIMIT = 100
+# the step that only says that servers are held: it leaves no trace on a machine
+HOLDING_STEPS = frozenset({"reserve"})
+
+
+def job_error(outcome: str, holder: str | None, error: dict[str, Any] | None) -> dict[str, Any]:
+    """The error of a run that ended without a word of its own in the ledger; retryable unless it says otherwise."""
+    failure = {
+        "code": "job_lost" if outcome in ("lost", "killed") else "job_incomplete",
+        "message": f"the run of {holder or 'an unknown holder'} ended ({outcome}) before its steps were done",
+        "retryable": True,
+        **(error or {}),
+    }
+    return {key: value for key, value in failure.items() if value is not None}
+
+
+def settle(session: Session, workflow: Workflow, actor: Actor, error: dict[str, Any] | None) -> None:
+    """Decide about a running workflow none of whose servers can go on.
+
+    The failures that the ledger holds for this attempt decide; `error` is used where it holds none. Every failure
+    retryable and every failed step within its `retries`, and `max_attempts` not reached: try again (the service
+    later, by hand whenever a hand comes before `resume_by`). Else: fail.
+    """
+    abandon_running_steps(session, workflow, (error or {}).get("message", "the run ended"))
+    failed = session.scalars(
+        select(WorkflowStep)
+        .where(
+            WorkflowStep.workflow_id == workflow.id,
+            WorkflowStep.attempt == workflow.attempt,
+            WorkflowStep.status == "failed",
+        )
+        .order_by(WorkflowStep.ended_at, WorkflowStep.id)
+    ).all()
+    reported = [row for row in failed if (row.error or {}).get("code") != "job_lost"]
+    decisive = next((row for row in reported if not _may_repeat(session, workflow, row)), None)
+    cause = decisive or (reported[0] if reported else None)
+    failure = dict(cause.error or {}) if cause is not None else dict(error or job_error("lost", None, None))
+    retry = decisive is None and (bool(reported) or bool(failure.get("retryable", False)))
+    if retry and workflow.attempt < get_settings().max_attempts:
+        try_again(session, workflow, actor, failure)
+    else:
+        fail(session, workflow, actor, failure)
+
+
+def _may_repeat(session: Session, workflow: Workflow, row: WorkflowStep) -> bool:
+    if not (row.error or {}).get("retryable", False):
+        return False
+    retries = next((int(entry["retries"]) for entry in workflow.steps if entry["name"] == row.step), 0)
+    failures = session.scalars(
+        select(WorkflowStep).where(
+            WorkflowStep.workflow_id == workflow.id,
+            WorkflowStep.step == row.step,
+            WorkflowStep.server_id == row.server_id,
+            WorkflowStep.status == "failed",
+        )
+    )
+    # a run that was killed says nothing against the step it was in
+    return sum(1 for other in failures if (other.error or {}).get("code") != "job_lost") <= retries
+
+
+def try_again(session: Session, workflow: Workflow, actor: Actor, error: dict[str, Any]) -> None:
+    """Back into the queue after a pause, or waiting for a hand."""
+    settings = get_settings()
+    moment = clock.now(session)
+    workflow.error = error
+    workflow.error_message = _message(error)
+    if workflow.executor == "service":
+        pause = min(settings.retry_cap_s, settings.retry_base_s * 2 ** min(workflow.attempt - 1, 30))
+        workflow.not_before = moment + timedelta(seconds=pause)
+        reason = f"trying again in {pause:g} s after: {_message(error)}"
+        states.transition(session, workflow, "pending", actor, reason, workflow.id)
+    else:
+        workflow.resume_by = moment + timedelta(seconds=settings.resume_by_s)
+        reason = f"waiting for a hand until {clock.rfc3339(workflow.resume_by)} after: {_message(error)}"
+        states.transition(session, workflow, "waiting", actor, reason, workflow.id)
+    audit.record(session, actor, "workflow.retry", workflow.id, {"attempt": workflow.attempt, "error": error})
+
+
+def fail(session: Session, workflow: Workflow, actor: Actor, error: dict[str, Any], status: str = "failed") -> None:
+    """End it: quota is free, servers that were touched are `failed` with the reason, untouched ones are offered again.
+
+    What a touched server still has (its addresses, its place on the tenant network, its GPUs) stays held until it has
+    been cleaned: nobody else is put next to a machine nobody has verified.
+    """
+    workflow.fence += 1
+    workflow.error = error
+    workflow.error_message = _message(error)
+    workflow.completed_at = clock.now(session)
+    abandon_running_steps(session, workflow, _message(error))
+    states.transition(session, workflow, status, actor, _message(error), workflow.id)
+    park_servers(session, workflow, actor, _message(error))
+    if workflow.allocation_id is not None:
+        allocation = session.get_one(Allocation, workflow.allocation_id)
+        if allocation.status not in states.ALLOCATION_ENDED:
+            allocation.end_reason = f"{workflow.kind} failed: {_message(error)}"[:1024]
+            allocation.end_time = clock.now(session)
+            states.transition(session, allocation, "failed", actor, allocation.end_reason, workflow.id)
+    audit.record(session, actor, f"workflow.{status}", workflow.id, {"attempt": workflow.attempt, "error": error})
+    session.flush()
+
+
+def park_servers(session: Session, workflow: Workflow, actor: Actor, reason: str) -> None:
+    """Touched servers become `failed`; untouched ones of an allocation go back to the pool."""
+    from fleet.operations import ledger, networks
+
+    rows = workflows.latest_rows(session, workflow.id)
+    for server in lookup.workflow_servers(session, workflow):
+        held = session.scalar(
+            select(AllocationServer).where(
+                AllocationServer.server_id == server.id, AllocationServer.released_at.is_(None)
+            )
+        )
+        if workflow.kind != "allocate" and workflows.server_complete(workflow, rows, server.id):
+            continue
+        if workflow.kind == "allocate" and not _touched(server, rows):
+            states.reach(session, server, "available", actor, "given back untouched", workflow.id)
+            networks.return_addresses(session, server.id)
+            if held is not None:
+                ledger.give_back(session, held, actor, workflow.id)
+            continue
+        if states.allowed(server, "failed"):
+            states.transition(session, server, "failed", actor, reason, workflow.id)
+        if held is not None and states.allowed(held, "failed"):
+            states.transition(session, held, "failed", actor, reason, workflow.id)
+
+
+def _touched(server: Server, rows: dict[tuple[str, str], WorkflowStep]) -> bool:
+    return server.status != "reserved" or any(
+        server_id == server.id and step not in HOLDING_STEPS for step, server_id in rows
+    )
+
+
+def abandon_running_steps(session: Session, workflow: Workflow, why: str) -> None:
+    """Steps that a run left unfinished are failed: nobody will end them any more."""
+    for row in session.scalars(
+        select(WorkflowStep).where(WorkflowStep.workflow_id == workflow.id, WorkflowStep.status == "running")
+    ):
+        row.ended_at = clock.now(session)
+        row.error = {"code": "job_lost", "message": why, "step": row.step, "retryable": True}
+        states.transition(session, row, "failed", SYSTEM, why[:512], workflow.id)
+    session.flush()
+
+
+def unhold(session: Session, actor: Actor) -> int:
+    """Put back what was held, as far as its reason is gone. Returns how many."""
+    if fleetflags.frozen(session) is not None:
+        return 0
+    count = 0
+    for workflow in session.scalars(
+        select(Workflow).where(Workflow.status == "held").order_by(Workflow.id).with_for_update()
+    ):
+        if any(server.hands_off for server in lookup.workflow_servers(session, workflow)):
+            continue
+        if workflow.executor == "service":
+            workflow.not_before = None
+            states.transition(session, workflow, "pending", actor, "no longer held", workflow.id)
+        else:
+            workflow.resume_by = clock.now(session) + timedelta(seconds=get_settings().resume_by_s)
+            states.transition(session, workflow, "waiting", actor, "no longer held", workflow.id)
+        count += 1
+    return count
+
+
+@dataclass(slots=True)
+class Reaped:
+    """What one round of `reap` did; `overdue` is what stays too long in a state: `[{entity, id, state, seconds}]`."""
+
+    claims: int = 0
+    waits: int = 0
+    deadlines: int = 0
+    leases: int = 0
+    errors: int = 0
+    overdue: list[dict[str, Any]] = field(default_factory=list)
+
+
+def reap(session: Session) -> Reaped:
+    """Settle what nobody settles: claims whose holder died, waits nobody came for, deadlines, leases that are over.
+
+    Bounded per call; one row that cannot be settled does not keep the others.
+    """
+    reaped = Reaped()
+    for workflow in _due_claims(session):
+        reaped.claims += _guarded(session, reaped, workflow, _claim_died)
+    for workflow in _due_deadlines(session):
+        reaped.deadlines += _guarded(session, reaped, workflow, _deadline_passed)
+    for workflow in _due_waits(session):
+        reaped.waits += _guarded(session, reaped, workflow, _wait_over)
+    reaped.leases = _end_leases(session, reaped)
+    reaped.overdue = overdue(session)
+    return reaped
+
+
+def _guarded(session: Session, reaped: Reaped, workflow: Workflow, handle: Any) -> int:
+    try:
+        with session.begin_nested():
+            handle(session, workflow)
+    except FleetError as error:
+        log.error("reap_failed", workflow_id=workflow.id, error=error.message, answer=error.answer)
+        reaped.errors += 1
+        return 0
+    return 1
+
+
+def _due(session: Session, *conditions: Any) -> list[Workflow]:
+    query = (
+        select(Workflow)
+        .where(*conditions)
+        .order_by(Workflow.id)
+        .limit(REAP_LIMIT)
+        .with_for_update(skip_locked=True)
+        .execution_options(populate_existing=True)
+    )
+    return list(session.scalars(query))
+
+
+def _due_claims(session: Session) -> list[Workflow]:
+    return _due(session, Workflow.claimed_by.is_not(None), Workflow.claim_expires_at <= clock.now(session))
+
+
+def _claim_died(session: Session, workflow: Workflow) -> None:
+    holder = workflow.claimed_by
+    workflows.void_claim(workflow)
+    if workflow.status == "running":
+        settle(session, workflow, SYSTEM, job_error("lost", holder, None))
+    elif workflow.status == "cancelling":
+        workflow.completed_at = clock.now(session)
+        states.transition(session, workflow, "cancelled", SYSTEM, workflow.status_reason, workflow.id)
+    abandon_running_steps(session, workflow, f"the run of {holder} was lost")
+
+
+def _due_deadlines(session: Session) -> list[Workflow]:
+    return _due(session, Workflow.status.in_(states.WORKFLOW_OPEN), Workflow.deadline_at <= clock.now(session))
+
+
+def _deadline_passed(session: Session, workflow: Workflow) -> None:
+    error = {
+        "code": "workflow_deadline",
+        "message": f"not done within its time limit (attempt {workflow.attempt}, {workflow.status})",
+        "retryable": False,
+    }
+    if workflow.error_message:
+        error["answer"] = workflow.error_message
+    fail(session, workflow, SYSTEM, error, "timed_out")
+
+
+def _due_waits(session: Session) -> list[Workflow]:
+    return _due(
+        session,
+        Workflow.executor != "service",
+        or_(Workflow.status == "waiting", Workflow.status == "pending"),
+        Workflow.resume_by <= clock.now(session),
+    )
+
+
+def _wait_over(session: Session, workflow: Workflow) -> None:
+    error = {
+        "code": "nobody_came",
+        "message": f"nobody ran it before {clock.rfc3339(workflow.resume_by)}",
+        "retryable": False,
+    }
+    if workflow.error_message:
+        error["answer"] = workflow.error_message
+    fail(session, workflow, SYSTEM, error, "timed_out")
+
+
+def _end_leases(session: Session, reaped: Reaped) -> int:
+    from fleet.operations import release
+
+    over = session.scalars(
+        select(Allocation)
+        .where(Allocation.status == "active", Allocation.end_time <= clock.now(session))
+        .order_by(Allocation.id)
+        .limit(REAP_LIMIT)
+    ).all()
+    count = 0
+    for allocation in over:
+        try:
+            with session.begin_nested():
+                release.start_release(session, SYSTEM, allocation.id, reason="the lease is over")
+            count += 1
+        except FleetError as error:
+            log.error("lease_end_failed", allocation_id=allocation.id, error=error.message)
+            reaped.errors += 1
+    return count
+
+
+def overdue(session: Session) -> list[dict[str, Any]]:
+    """What stays longer in a state than `state_limits_s` allows."""
+    moment = clock.now(session)
+    late: list[dict[str, Any]] = []
+    entities: dict[str, type[Server] | type[Allocation] | type[Workflow]] = {
+        "server": Server,
+        "allocation": Allocation,
+        "workflow": Workflow,
+    }
+    for key, limit in get_settings().state_limits_s.items():
+        name, _, state = key.partition("/")
+        entity = entities[name]
+        rows = session.execute(
+            select(entity.id, entity.status_since)
+            .where(entity.status == state, entity.status_since < moment - timedelta(seconds=limit))
+            .limit(REAP_LIMIT)
+        )
+        late += [
+            {"entity": name, "id": row.id, "state": state, "seconds": (moment - row.status_since).total_seconds()}
+            for row in rows
+        ]
+    return late
+
+
+def _message(error: dict[str, Any]) -> str:
+    where = " on ".join(str(error[key]) for key in ("step", "host") if error.get(key))
+    text = str(error.get("message") or error.get("code") or "failed")
+    return (f"{where}: {text}" if where and where not in text else text)[:1000]

@@ -1,0 +1,102 @@
+"""Making workflows, and the facts that several operations ask of one."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from fleet import clock, template_document
+from fleet.actor import Actor
+from fleet.errors import Invalid
+from fleet.models import Event, Template, Workflow, WorkflowStep
+from fleet.settings import get_settings
+
+EXECUTORS = ("service", "external", "awx")
+# steps that ended well
+DONE = ("succeeded", "skipped")
+
+
+def create(
+    session: Session,
+    actor: Actor,
+    kind: str,
+    template: Template,
+    executor: str,
+    *,
+    allocation_id: str | None = None,
+    server_id: str | None = None,
+    after_id: str | None = None,
+) -> Workflow:
+    """A pending workflow with its plan. An external one waits for a hand until `resume_by`."""
+    if executor not in EXECUTORS:
+        raise Invalid(f"executor {executor!r} is not one of {', '.join(EXECUTORS)}", code="invalid_executor")
+    settings = get_settings()
+    moment = clock.now(session)
+    workflow = Workflow(
+        kind=kind,
+        template_id=template.id,
+        executor=executor,
+        allocation_id=allocation_id,
+        server_id=server_id,
+        after_id=after_id,
+        status="pending",
+        status_since=moment,
+        steps=template_document.plan(template_document.parse(template.content)),
+        requested_by=actor.id,
+        deadline_at=moment + timedelta(seconds=settings.workflow_deadline_s),
+        resume_by=None if executor == "service" else moment + timedelta(seconds=settings.resume_by_s),
+    )
+    session.add(workflow)
+    session.flush()
+    session.add(
+        Event(
+            type="palebluedot.workflow.pending.v1",
+            subject=workflow.id,
+            time=clock.utcnow(),
+            data={
+                "id": workflow.id,
+                "state": "pending",
+                "previous": None,
+                "reason": f"{kind} asked for",
+                "actor": actor.username,
+                "workflow_id": workflow.id,
+            },
+        )
+    )
+    return workflow
+
+
+def claim_is_live(workflow: Workflow, moment: datetime) -> bool:
+    """Whether somebody holds it now."""
+    return (
+        workflow.claimed_by is not None and workflow.claim_expires_at is not None and workflow.claim_expires_at > moment
+    )
+
+
+def drop_claim(workflow: Workflow) -> None:
+    """The holder has given it back. `claim_fence` stays: a repeated call of that holder still gets its answer."""
+    workflow.claimed_by = None
+    workflow.claim_expires_at = None
+
+
+def void_claim(workflow: Workflow) -> None:
+    """The holder lost it: from now on its fence is stale."""
+    drop_claim(workflow)
+    workflow.claim_fence = None
+
+
+def latest_rows(session: Session, workflow_id: str) -> dict[tuple[str, str], WorkflowStep]:
+    """(step, server id) -> the row of its latest attempt."""
+    rows = session.scalars(
+        select(WorkflowStep).where(WorkflowStep.workflow_id == workflow_id).order_by(WorkflowStep.attempt)
+    )
+    return {(row.step, row.server_id): row for row in rows}
+
+
+def server_complete(workflow: Workflow, rows: dict[tuple[str, str], WorkflowStep], server_id: str) -> bool:
+    """Whether every step of the plan has ended well on this server."""
+    return all(
+        (row := rows.get((entry["name"], server_id))) is not None and row.status in DONE for entry in workflow.steps
+    )

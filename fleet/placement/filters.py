@@ -1,0 +1,39 @@
+"""Which servers can be taken: each filter has a name and a reason, so that a refusal can be explained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, exists, func
+
+from fleet.models import Alert, Server
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """`why` completes "servers left out because …"."""
+
+    name: str
+    why: str
+    condition: ColumnElement[bool]
+
+
+def model_matches(gpu_model: str) -> ColumnElement[bool]:
+    """Whether a server's GPUs are of this model: `H100` finds `NVIDIA H100 80GB HBM3`."""
+    return func.lower(Server.gpu_model).contains(gpu_model.lower(), autoescape=True)
+
+
+def for_request(gpus_per_server: int, gpu_model: str | None) -> list[Filter]:
+    """The filters of a bare-metal request, in the order in which they are applied."""
+    held_back = exists().where(
+        Alert.server_id == Server.id, Alert.status == "firing", Alert.prevents_allocations.is_(True)
+    )
+    filters = [Filter("size", f"they do not have {gpus_per_server} GPUs", Server.gpu_count == gpus_per_server)]
+    if gpu_model is not None:
+        filters.append(Filter("model", f"their GPUs are not {gpu_model}", model_matches(gpu_model)))
+    return [
+        *filters,
+        Filter("state", "they are not available", Server.status == "available"),
+        Filter("hands_off", "somebody asked for hands off", Server.hands_off.is_(False)),
+        Filter("health", "an alert prevents allocations", ~held_back),
+    ]
