@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -170,6 +171,8 @@ class Bmc:
         self.media: dict[str, VirtualMedia] = {}
         self.sel: list[SelRecord] = []
         self.event_log: list[LogRecord] = []  # of the GPU baseboard
+        self.on_event: list[Callable[[LogRecord], None]] = []
+        self.ipmi_port: int | None = None
         self.resets = 0
         self.away_until = 0.0  # clock.elapsed() when a restarted BMC answers again
         self._next_event = 1
@@ -190,6 +193,8 @@ class Bmc:
         record = LogRecord(self._next_event, self.clock.now(), severity, message, message_id, message_args, origin)
         self._next_event += 1
         self.event_log.append(record)
+        for callback in self.on_event:
+            callback(record)
         return record
 
     def sel_event(

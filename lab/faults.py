@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
 from itertools import count
@@ -19,7 +20,7 @@ class Fault:
 
     - redfish: ``status`` (value: HTTP status), ``latency`` (value: real seconds), ``drop`` (connection reset), ``hang``
       (no answer ever), ``garbage`` (not JSON), ``wrong`` (value: name of the property left out; without it a list is
-      answered), ``refuse`` (as if nobody listened)
+      answered), ``refuse`` (nobody listens, until the fault is removed: the count does not matter)
     - machine: ``power_stuck``, ``post_hang``, ``gpu_missing`` (value: GPU number from 1), ``disk_error``,
       ``os_broken``; their method and path stand in ``lab/machine.py``
 
@@ -47,6 +48,19 @@ class FaultSet:
     def __init__(self) -> None:
         self._faults: list[Fault] = []
         self._ids = count(1)
+        self._watchers: list[Callable[[], None]] = []
+
+    def watch(self, callback: Callable[[], None]) -> None:
+        """Be told whenever a fault is switched on or off."""
+        self._watchers.append(callback)
+
+    def unwatch(self, callback: Callable[[], None]) -> None:
+        if callback in self._watchers:
+            self._watchers.remove(callback)
+
+    def _changed(self) -> None:
+        for callback in list(self._watchers):
+            callback()
 
     def add(
         self,
@@ -64,6 +78,7 @@ class FaultSet:
             raise ValueError(f"count must be at least 1 or absent, not {count!r}")
         fault = Fault(next(self._ids), machine, layer, match, kind, value, count)
         self._faults.append(fault)
+        self._changed()
         return fault
 
     def pick(self, machine: str, layer: str, method: str, path: str) -> Fault | None:
@@ -96,4 +111,5 @@ class FaultSet:
         ]
         gone = len(self._faults) - len(kept)
         self._faults = kept
+        self._changed()
         return gone

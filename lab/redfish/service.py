@@ -1,0 +1,310 @@
+"""One BMC's HTTPS service: who may ask, which faults strike, ETags, and the way from a request to a resource."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import hashlib
+import json
+import logging
+import ssl
+import time
+from typing import Any
+from urllib.parse import unquote
+
+from aiohttp import web
+
+from lab.bmc import Account
+from lab.faults import Fault
+from lab.machine import Machine
+from lab.redfish import load_resources
+from lab.redfish.errors import RedfishError
+from lab.redfish.events import Subscriptions
+from lab.redfish.query import apply_query
+from lab.redfish.routes import ROOT, Answer, Body, Call, link, routes
+from lab.redfish.sessions import Sessions
+from lab.redfish.tasks import Tasks
+
+logger = logging.getLogger(__name__)
+
+MAX_BODY = 1_000_000
+PUBLIC = {"", ROOT, "/redfish", ROOT + "/odata", ROOT + "/$metadata"}
+# Writes that an Operator may make; the rest is for an Administrator.
+OPERATOR_PATHS = (ROOT + "/Systems/", ROOT + "/Chassis/", ROOT + "/Managers/BMC/VirtualMedia/")
+# Properties that move with time and not by a change of the resource.
+VOLATILE = ("DateTime", "LastResetTime")
+
+
+class RedfishBmc:
+    """State that only Redfish shows: sessions, tasks, subscriptions, ETags."""
+
+    def __init__(self, machine: Machine, ssl_context: ssl.SSLContext) -> None:
+        load_resources()
+        self.machine = machine
+        self.state = machine.bmc
+        self.clock = machine.world.clock
+        self.sessions = Sessions()
+        self.tasks = Tasks(self.clock)
+        self.subscriptions = Subscriptions(machine)
+        self.indicator_led = "Off"
+        self.asset_tag = "Free form asset tag"
+        self.gpu_settings: dict[str, Body] = {}
+        self._stamps: dict[str, tuple[str, int]] = {}
+        self._stamp = int(time.time())
+        self._ssl = ssl_context
+        self._runner: web.ServerRunner | None = None
+        self._site: web.SockSite | web.TCPSite | None = None
+        self._resets = machine.bmc.resets
+        self.port = 0
+
+    # --- listening
+
+    async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
+        server = web.Server(self.handle, access_log=None, handler_cancellation=True)
+        self._runner = web.ServerRunner(server, shutdown_timeout=0.2)
+        await self._runner.setup()
+        self.port = port
+        await self._listen(host)
+        self.machine.world.faults.watch(self._faults_changed)
+        self.subscriptions.start()
+
+    async def _listen(self, host: str = "127.0.0.1") -> None:
+        assert self._runner is not None
+        self._site = web.TCPSite(self._runner, host, self.port, ssl_context=self._ssl, backlog=64)
+        await self._site.start()
+        self.port = self._runner.addresses[0][1]
+
+    def _faults_changed(self) -> None:
+        """A standing ``refuse`` closes the listening socket, so that the kernel itself refuses."""
+        refused = bool(self.machine.world.faults.standing(self.machine.name, "redfish", "refuse"))
+        if refused == (self._site is None):
+            return
+        if refused:
+            site, self._site = self._site, None
+            self._background = asyncio.ensure_future(site.stop())  # type: ignore[union-attr]
+        else:
+            self._background = asyncio.ensure_future(self._listen())
+
+    async def close(self) -> None:
+        self.machine.world.faults.unwatch(self._faults_changed)
+        await self.subscriptions.close()
+        await self.tasks.close()
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    # --- requests
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        path = unquote(request.path).rstrip("/") or "/"
+        if self.state.resets != self._resets:  # restarted: nobody is logged in any more
+            self._resets = self.state.resets
+            self.sessions.clear()
+        if self.state.away:
+            return _drop(request)
+        fault = self.machine.world.faults.pick(self.machine.name, "redfish", request.method, path)
+        if fault is not None and (early := await self._strike(request, fault)) is not None:
+            return early
+        try:
+            answer = await self._answer(request, path)
+        except RedfishError as error:
+            headers = {"WWW-Authenticate": 'Basic realm="Redfish"'} if error.status == 401 else {}
+            answer = Answer(error.status, error.body(), headers)
+        except Exception:
+            logger.exception("%s %s on %s", request.method, path, self.machine.name)
+            answer = Answer(500, RedfishError("GeneralError").body())
+        body: Any = answer.body
+        if fault is not None and fault.kind == "wrong":
+            body = _wrong(body, fault)
+        return _respond(request, answer, body)
+
+    async def _strike(self, request: web.BaseRequest, fault: Fault) -> web.StreamResponse | None:
+        if fault.kind == "latency":
+            await asyncio.sleep(float(fault.value or 1))
+        elif fault.kind in ("drop", "refuse"):
+            return _drop(request)
+        elif fault.kind == "hang":
+            await asyncio.Event().wait()
+        elif fault.kind == "garbage":
+            return web.Response(text="<html>lighttpd</html>\x00{", content_type="application/json")
+        elif fault.kind == "status":
+            status = int(fault.value or 500)
+            return _respond(request, Answer(status), RedfishError("GeneralError", status=status).body())
+        return None
+
+    async def _answer(self, request: web.BaseRequest, path: str) -> Answer:
+        if path == "/redfish":
+            return Answer(200, {"v1": ROOT + "/"})
+        if not (path == ROOT or path.startswith(ROOT + "/")):
+            raise RedfishError("ResourceMissingAtURI", path)
+        login = request.method == "POST" and path in (
+            ROOT + "/SessionService/Sessions",
+            ROOT + "/SessionService/Sessions/Members",
+        )
+        public = path in PUBLIC and request.method in ("GET", "HEAD")
+        account = None if login or public else self.authenticate(request)
+        methods, parameters = routes.find(path)
+        if not methods:
+            raise RedfishError("ResourceMissingAtURI", path)
+        if request.method in ("GET", "HEAD"):
+            return self._read(request, path, methods, parameters)
+        return await self._write(request, path, account, methods, parameters)
+
+    def _read(
+        self, request: web.BaseRequest, path: str, methods: dict[str, Any], parameters: tuple[str, ...]
+    ) -> Answer:
+        if "GET" not in methods:
+            raise RedfishError("OperationNotAllowed", status=405)
+        body = self.resource(path, methods, parameters)
+        if body is None:
+            raise RedfishError("ResourceMissingAtURI", path)
+        headers = {}
+        if etag := body.get("@odata.etag"):
+            headers["ETag"] = etag
+            if request.headers.get("If-None-Match") == etag:
+                return Answer(304, None, headers)
+        return Answer(200, apply_query(self, body, request.query), headers)
+
+    async def _write(
+        self,
+        request: web.BaseRequest,
+        path: str,
+        account: Account | None,
+        methods: dict[str, Any],
+        parameters: tuple[str, ...],
+    ) -> Answer:
+        function = methods.get(request.method)
+        current = self.resource(path, methods, parameters) if "GET" in methods else {}
+        if current is None:
+            raise RedfishError("ResourceMissingAtURI", path)
+        if function is None:
+            raise RedfishError("OperationNotAllowed", status=405)
+        if account is not None:
+            _authorize(account, path, request.method)
+        if request.method == "PATCH":
+            _check_precondition(request.headers.get("If-Match"), current.get("@odata.etag"))
+        call = Call(
+            bmc=self,
+            method=request.method,
+            path=path,
+            body=await _json_body(request),
+            account=account,
+            base_url=f"{request.scheme}://{request.host}",
+        )
+        answer: Answer = await function(call, *parameters)
+        self.machine.world.log.add(
+            self.machine.name,
+            "redfish",
+            f"{request.method} {path}",
+            status=answer.status,
+            by=account.username if account else None,
+            body=_masked(call.body),
+        )
+        return answer
+
+    def resource(
+        self, path: str, methods: dict[str, Any] | None = None, parameters: tuple[str, ...] = ()
+    ) -> Body | None:
+        """The body of a resource with its ETag; None when it does not exist."""
+        if methods is None:
+            methods, parameters = routes.find(path)
+        reader = methods.get("GET")
+        body: Body | None = reader(self, *parameters) if reader else None
+        if body is not None and "@odata.etag" in body:
+            body["@odata.etag"] = self._etag(path, body)
+        return body
+
+    def _etag(self, path: str, body: Body) -> str:
+        """AMI's tags are the time of the last change. Ours move by one at least, so that two changes within a second
+        differ."""
+        stable = {name: value for name, value in body.items() if name not in VOLATILE}
+        digest = hashlib.blake2b(json.dumps(stable, default=str).encode(), digest_size=16).hexdigest()
+        known = self._stamps.get(path)
+        if known is None or known[0] != digest:
+            if known is not None:
+                self._stamp = max(self._stamp + 1, int(time.time()))
+            self._stamps[path] = known = (digest, self._stamp)
+        return f'"{known[1]}"'
+
+    def authenticate(self, request: web.BaseRequest) -> Account:
+        """The account of a session token or of basic credentials. Raises RedfishError 401."""
+        if token := request.headers.get("X-Auth-Token"):
+            session = self.sessions.use(token)
+            if session is not None:
+                return session.account
+        elif (header := request.headers.get("Authorization", "")).startswith("Basic "):
+            try:
+                username, _, password = base64.b64decode(header[6:], validate=True).decode().partition(":")
+            except (binascii.Error, UnicodeDecodeError):
+                raise RedfishError("NoValidSession") from None
+            if account := self.state.accounts.check(username, password):
+                return account
+        raise RedfishError("NoValidSession")
+
+    def task_answer(self, name: str, work: Any) -> Answer:
+        """Start a task and answer as a DGX does: 202, and the task only in the Location header."""
+        task = self.tasks.start(name, work)
+        return Answer(202, None, {"Location": f"{ROOT}/TaskService/Tasks/{task.id}"})
+
+
+def _respond(request: web.BaseRequest, answer: Answer, body: Any) -> web.Response:
+    headers = {"OData-Version": "4.0", "Cache-Control": "no-cache", **answer.headers}
+    if body is None or request.method == "HEAD":
+        return web.Response(status=answer.status, headers=headers)
+    return web.Response(
+        status=answer.status, body=json.dumps(body).encode(), headers=headers, content_type="application/json"
+    )
+
+
+def _drop(request: web.BaseRequest) -> web.Response:
+    if request.transport is not None:
+        request.transport.abort()
+    return web.Response(status=503)  # reaches nobody
+
+
+def _wrong(body: Any, fault: Fault) -> Any:
+    """JSON of a shape nobody expects: one property less, or a list."""
+    if fault.value and isinstance(body, dict):
+        return {name: value for name, value in body.items() if name != fault.value}
+    return ["not", "what", "you", "asked", "for"]
+
+
+def _authorize(account: Account, path: str, method: str) -> None:
+    """Raises RedfishError 403 when the role may not make this write."""
+    if account.role == "Administrator" or path.startswith(ROOT + "/SessionService/Sessions/"):
+        return
+    if account.role == "Operator" and path.startswith(OPERATOR_PATHS):
+        return
+    if method == "PATCH" and path == f"{ROOT}/AccountService/Accounts/{account.id}":
+        return  # one's own password
+    raise RedfishError("InsufficientPrivilege")
+
+
+def _check_precondition(given: str | None, etag: str | None) -> None:
+    """AMI changes a resource that has an ETag only for who names it. Raises RedfishError 428 or 412."""
+    if etag is None:
+        return
+    if given is None:
+        raise RedfishError("PreconditionRequired")
+    if given != "*" and etag not in [tag.strip() for tag in given.split(",")]:
+        raise RedfishError("PreconditionFailed")
+
+
+async def _json_body(request: web.BaseRequest) -> Body:
+    raw = await request.content.read(MAX_BODY)
+    if not raw.strip():
+        return {}
+    try:
+        body = json.loads(raw)
+    except ValueError:
+        raise RedfishError("MalformedJSON") from None
+    if not isinstance(body, dict):
+        raise RedfishError("MalformedJSON")
+    return body
+
+
+def _masked(body: Body) -> Body:
+    return {name: "********" if "password" in name.lower() else value for name, value in body.items()}
+
+
+__all__ = ["RedfishBmc", "link"]
