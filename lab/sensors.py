@@ -114,7 +114,7 @@ def baseboard_sensors(machine: Machine) -> Iterator[Sensor]:
     yield Sensor(f"{chassis}_StandbyHSC_0_Power_0", chassis, "Power", 27.3, "GPUSubsystem")
     yield Sensor(f"{chassis}_StandbyHSC_0_Temp_0", chassis, "Temperature", inlet + 2, "GPUSubsystem")
     yield sensor("TotalGPU_Power_0", "Power", sum(gpu_watts), "GPUSubsystem", synthesized=True)
-    yield sensor("TotalHSC_Power_0", "Power", sum(feeds), "GPUSubsystem", synthesized=True)
+    yield sensor("TotalHSC_Power_0", "Power", sum(feeds), "GPUSubsystem", max_allowable=21207)
 
 
 def component_sensors(machine: Machine) -> Iterator[Sensor]:

@@ -391,7 +391,7 @@ def thermal_metrics(bmc: RedfishBmc, id: str) -> Body | None:
                 "@odata.id": f"{ROOT}/Chassis/{id}/Sensors/{sensor.id}",
                 "DataSourceUri": f"{ROOT}/Chassis/{id}/Sensors/{sensor.id}",
                 "DeviceName": id.removeprefix("HGX_"),
-                "PhysicalContext": sensor.context,
+                **({} if id == "HGX_BMC_0" else {"PhysicalContext": sensor.context}),
                 "Reading": f"{sensor.reading:.6f}",
             }
             for sensor in temperatures
