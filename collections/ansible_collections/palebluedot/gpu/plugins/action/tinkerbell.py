@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
-from ansible_collections.palebluedot.gpu.plugins.plugin_utils.inworker import InWorkerAction
+from ansible_collections.palebluedot.gpu.plugins.plugin_utils.inworker import InWorkerAction, preload
+
+preload("tinkerbell_hardware", "tinkerbell_template", "tinkerbell_workflow")
 
 
 class ActionModule(InWorkerAction):

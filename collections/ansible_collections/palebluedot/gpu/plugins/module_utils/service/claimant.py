@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who claims a workflow, in words that let a later run on the same machine see whether that somebody still lives.
 
-A claimant is ``external:<hostname>:<pid of ansible-playbook>:<life>``. A process id alone comes back sooner or later,
-so ``<life>`` says which process it was: its start time in clock ticks since boot, the boot, and the process id namespace
+A claimant is ``external:<hostname>:<pid of ansible-playbook>:<life>``. A process id alone comes back sooner or later;
+``<life>`` says which process it was: its start time in clock ticks since boot, the boot, and the process id namespace
 (two containers may share a host name, and neither sees the other's processes).
 """
 
