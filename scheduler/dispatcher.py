@@ -112,8 +112,8 @@ class Dispatcher:
 
     def _tell(self, job: Job, code: str, tried: str, answer: str) -> None:
         """At once, so that the work need not wait for the claim to run out. If it fails the reaper finds it."""
-        error = {"code": code, "tried": tried, "answer": answer, "retryable": True}
+        error = {"code": code, "message": f"{tried}: {answer}", "tried": tried, "answer": answer, "retryable": True}
         try:
-            self._report(job, Outcome.INTERRUPTED, error)
+            self._report(job, Outcome.KILLED, error)
         except Exception as failure:
             log.warning("job %s: reporting %s: %s; the reaper will find it", job.id, code, failure)

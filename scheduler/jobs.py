@@ -36,14 +36,15 @@ _YOUNG_S = 60.0  # a directory is made and locked in two calls; nobody sweeps it
 
 
 class Outcome(enum.StrEnum):
-    """How a job ended, as `fleet.operations.claim.surrender` is told."""
+    """How a job ended, in the words of `fleet.operations.claim.surrender`."""
 
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     TIMED_OUT = "timed_out"
     CANCELLED = "cancelled"
-    INTERRUPTED = "interrupted"  # this side stopped it: a drain, a dead scheduler, a killed supervisor
-    LOST = "lost"  # the claim is somebody else's now: nothing to surrender
+    STOPPED = "stopped"  # this side ended it: a drain, a scheduler that died, a workflow that is over
+    LOST = "lost"  # the claim could not be renewed in time
+    KILLED = "killed"  # its supervisor did not live to say how
 
 
 class Answer(NamedTuple):

@@ -11,14 +11,12 @@ from datetime import timedelta
 from typing import Any
 
 from pydantic import SecretStr
-from sqlalchemy import insert, or_, select
+from sqlalchemy import or_, select
 
 from fleet import clock, db, events
 from fleet.actor import SYSTEM, Actor
-from fleet.errors import StaleFence
-from fleet.ids import new_id
-from fleet.models import Workflow, WorkflowEvent
-from fleet.operations import claim, leader, settle, telemetry, users
+from fleet.models import Workflow
+from fleet.operations import claim, leader, settle, telemetry, timeline, users
 from fleet.settings import CHECKOUT, Settings
 from scheduler import command, jobs
 from scheduler.events import Row
@@ -30,6 +28,8 @@ published = logging.getLogger("palebluedot.events")
 LEASE = "scheduler"
 COLLECT_ROUNDS = 20  # of one run of collect.yml: BMC sessions live that long
 EVENTS_KEPT = timedelta(days=7)
+BLOCKED_PAUSE_S = 1.0  # when there is work that may not begin yet
+DEADLINE_SLACK_S = 10.0  # the reaper comes first; the job's own deadline is for a site without a leader
 TOKEN_SLACK_S = 300.0  # a token outlives the deadline of its job by this: the last step still reports
 
 
@@ -55,11 +55,15 @@ class SchedulerRecord:
         self._settings = settings
         self._claimant = claimant
         self._service_environment = as_environment(settings)
+        self._blocked_until = 0.0
+        self._overdue: set[tuple[str, str]] = set()
 
     # -- workflows
 
     def claim_next(self) -> Job | None:
         """Claim the next workflow for the service and make its job, with a token of its own."""
+        if time.monotonic() < self._blocked_until:
+            return None
         # most polls find nothing: those take no write lock
         with db.reading() as session:
             due = or_(Workflow.not_before.is_(None), Workflow.not_before <= clock.now(session))
@@ -69,7 +73,8 @@ class SchedulerRecord:
         asked = time.monotonic()
         with db.transaction() as session:
             workflow = claim.claim_next(session, self._claimant, self._settings.claim_ttl_s)
-            if workflow is None:
+            if workflow is None:  # frozen, or behind another workflow
+                self._blocked_until = time.monotonic() + BLOCKED_PAUSE_S
                 return None
             now = clock.now(session)
             left_s = (workflow.deadline_at - now).total_seconds() if workflow.deadline_at else None
@@ -90,7 +95,7 @@ class SchedulerRecord:
                 environment=self._playbook_environment(),
                 claimed_until=asked + self._settings.claim_ttl_s,
                 claim_ttl_s=self._settings.claim_ttl_s,
-                deadline_s=left_s,
+                deadline_s=None if left_s is None else left_s + DEADLINE_SLACK_S,
                 settings=self._service_environment,
                 **identity,
             )
@@ -134,15 +139,24 @@ class SchedulerRecord:
     def free_lease(self) -> None:
         """Give the lease up, if it is ours."""
         with db.transaction() as session:
-            leader.release(session, LEASE, self._claimant)
+            leader.resign(session, LEASE, self._claimant)
 
     # -- the leader's timers
 
     def reap(self) -> dict[str, int]:
-        """Claims, waits and deadlines that have run out; the counts that are not zero."""
+        """Settle claims, waits, deadlines and leases that have run out; the counts that are not zero.
+
+        What stays too long in a state is said once, not every round.
+        """
         with db.transaction() as session:
-            counts = settle.reap(session)
-        return {name: count for name, count in counts.items() if count}
+            reaped = settle.reap(session)
+        overdue = {(late["id"], late["state"]): late for late in reaped.overdue}
+        for key in overdue.keys() - self._overdue:
+            late = overdue[key]
+            log.warning("%s %s is %s for %.0f s already", late["entity"], late["id"], late["state"], late["seconds"])
+        self._overdue = set(overdue)
+        names = ("claims", "waits", "deadlines", "leases", "errors")
+        return {name: count for name in names if (count := getattr(reaped, name))}
 
     def relay(self) -> None:
         """Publish what the outbox holds. Without a broker, publishing is a line in the service's log."""
@@ -175,11 +189,9 @@ class JobRecord:
         return Answer(answer.run, answer.reason)
 
     def store_events(self, rows: list[Row]) -> None:
-        identity = {"workflow_id": self._job.workflow_id, "attempt": self._job.attempt}
+        assert self._job.workflow_id is not None
         with db.transaction() as session:
-            now = clock.now(session)
-            values = [{"id": new_id("wfe"), "at": now, **identity, **row} for row in rows]
-            session.execute(insert(WorkflowEvent), values)
+            timeline.store(session, self._job.workflow_id, self._job.attempt, rows)
 
     def surrender(self, outcome: Outcome, error: dict[str, Any] | None) -> None:
         """Give the claim back with how it ended; the job's token ends with it."""
@@ -187,9 +199,5 @@ class JobRecord:
         with db.transaction() as session:
             if job.token_id is not None:
                 users.revoke_token(session, SYSTEM, job.token_id)
-            if job.workflow_id is None:
-                return
-            try:
-                claim.surrender(session, job.workflow_id, job.fence, outcome, error)
-            except StaleFence:
-                log.info("job %s: the claim was somebody else's already", job.id)
+            if job.workflow_id is not None:
+                claim.surrender(session, job.workflow_id, job.fence, outcome.value, error)

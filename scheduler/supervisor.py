@@ -57,16 +57,6 @@ class Stop(NamedTuple):
     reason: str
 
 
-#: heartbeat's reasons to stop that have an outcome of their own; any other (frozen, held, hands-off) is an
-#: interruption: the workflow goes on later
-_OUTCOMES = {
-    "cancelled": Outcome.CANCELLED,
-    "cancelling": Outcome.CANCELLED,
-    "stale_fence": Outcome.LOST,
-    "claim_lost": Outcome.LOST,
-}
-
-
 class Supervisor:
     """Runs `job`; `connect` opens the record (None for a job that has no workflow).
 
@@ -195,7 +185,7 @@ class Supervisor:
     def _overdue(self, begin: float) -> Stop | None:
         now = time.monotonic()
         if os.getppid() != self.job.parent_pid:
-            return Stop(Outcome.INTERRUPTED, "the scheduler that started this job has ended")
+            return Stop(Outcome.STOPPED, "the scheduler that started this job has ended")
         if self.job.deadline_s is not None and now - begin > self.job.deadline_s:
             return Stop(Outcome.TIMED_OUT, f"the deadline of {self.job.deadline_s:g} s has passed")
         if self._connect is not None and now > self._claimed_until - self.job.claim_ttl_s / 6:
@@ -216,8 +206,8 @@ class Supervisor:
                 pause = min(1.0, self.job.claim_ttl_s / 10)
                 continue
             if not answer.run:
-                reason = answer.reason or "stopped"
-                self.stop(_OUTCOMES.get(reason, Outcome.INTERRUPTED), reason)
+                reason = answer.reason or "the record said stop"
+                self.stop(Outcome.CANCELLED if reason.startswith("cancelled") else Outcome.STOPPED, reason)
                 return
             self._claimed_until = asked + self.job.claim_ttl_s
             pause = self.job.claim_ttl_s / 3
@@ -240,23 +230,32 @@ class Supervisor:
         """From our own flags and the exit status; ansible-runner's status is not asked."""
         tried = f"ansible-playbook {self.job.playbook}"
         if self._stop is not None:
-            code = {Outcome.TIMED_OUT: "deadline_exceeded"}.get(self._stop.outcome, "stopped")
-            return self._stop.outcome, {"code": code, "tried": tried, "answer": self._stop.reason, "retryable": True}
+            outcome, reason = self._stop
+            late = outcome is Outcome.TIMED_OUT
+            return outcome, {
+                "code": "deadline_exceeded" if late else "job_stopped",
+                "message": f"the playbook was stopped: {reason}",
+                "tried": tried,
+                "retryable": not late,
+            }
         if rc == 0:
             return Outcome.SUCCEEDED, None
+        error: dict[str, Any] = {"code": "playbook_failed", "tried": tried, "retryable": True}
         row = self._events.last_failure
-        if row is not None:
-            said = row["data"]["error"]
-            error = {"code": "playbook_failed", "host": row["host"], "tried": f"{tried}, task '{row['task']}'"}
-            # a module of ours says everything itself
-            return Outcome.FAILED, {**error, **said} if isinstance(said, dict) else {**error, "answer": str(said)}
-        status = "ended by a signal" if rc is None else f"exit status {rc}"
-        answer = "\n".join([failure or status, *self._events.tail])
-        return Outcome.FAILED, {"code": "playbook_failed", "tried": tried, "answer": answer, "retryable": True}
+        if row is None:
+            error["message"] = failure or ("ended by a signal" if rc is None else f"exit status {rc}")
+            error["answer"] = "\n".join(self._events.tail) or None
+            return Outcome.FAILED, error
+        error["host"] = row["host"]
+        error["message"] = f"task '{row['task']}' failed"
+        said = row["data"]["error"]
+        # a module of ours says everything itself
+        return Outcome.FAILED, {**error, **said} if isinstance(said, dict) else {**error, "answer": str(said)}
 
     def _surrender(self, outcome: Outcome, error: dict[str, Any] | None) -> None:
-        """Tell the record how it ended. What cannot be told is found by the reaper when the claim runs out."""
-        if self._connect is None or outcome is Outcome.LOST:
+        """Tell the record how it ended; it ignores that when the claim is somebody else's. What cannot be told is
+        found by the reaper when the claim runs out."""
+        if self._connect is None:
             self.surrendered = True
             return
         until = max(time.monotonic() + _SURRENDER_S, self._claimed_until)
@@ -304,7 +303,7 @@ def main(arguments: list[str]) -> int:
         return JobRecord(job)
 
     supervisor = Supervisor(job, connect if job.workflow_id is not None else None, dedicated=True)
-    signal.signal(signal.SIGTERM, lambda *_: supervisor.stop(Outcome.INTERRUPTED, "the scheduler asked for an end"))
+    signal.signal(signal.SIGTERM, lambda *_: supervisor.stop(Outcome.STOPPED, "the scheduler asked for an end"))
     environment = {**command.inherited(os.environ), "PATH": os.environ.get("PATH", os.defpath)}
     os.environ.clear()
     os.environ.update(environment)

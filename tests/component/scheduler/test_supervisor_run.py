@@ -56,7 +56,7 @@ def test_a_failing_playbook_fails_with_the_task_that_did_it(make_job: MakeJob, r
     [(outcome, error)] = record.ended
     assert outcome is Outcome.FAILED
     assert error["host"] == "localhost"
-    assert error["tried"] == "ansible-playbook bad.yml, task 'break'"
+    assert (error["tried"], error["message"]) == ("ansible-playbook bad.yml", "task 'break' failed")
     assert error["answer"] == "the disk is on fire"
 
 
@@ -68,7 +68,7 @@ def test_a_playbook_that_does_not_parse_fails_with_what_ansible_said(make_job: M
 
 @pytest.mark.parametrize(
     ("reason", "outcome"),
-    [("cancelled", Outcome.CANCELLED), ("frozen", Outcome.INTERRUPTED), ("stale_fence", Outcome.LOST)],
+    [("cancelled: by its user", Outcome.CANCELLED), ("the claim was lost", Outcome.STOPPED)],
 )
 def test_a_heartbeat_that_says_stop_ends_the_playbook_and_its_workers(
     make_job: MakeJob, record: Any, reason: str, outcome: Outcome
@@ -78,15 +78,16 @@ def test_a_heartbeat_that_says_stop_ends_the_playbook_and_its_workers(
     assert Supervisor(job, lambda: record).run() is outcome
     thread.join()
     assert not processes.carrying(job.id)
-    # who lost the claim has nothing to surrender
-    assert [ended for ended, _ in record.ended] == ([] if outcome is Outcome.LOST else [outcome])
+    [(told, error)] = record.ended
+    assert told is outcome
+    assert error["message"] == f"the playbook was stopped: {reason}"
 
 
 def test_the_deadline_ends_the_playbook(make_job: MakeJob, record: Any) -> None:
     job = make_job("sleep", deadline_s=2.0)
     assert Supervisor(job, lambda: record).run() is Outcome.TIMED_OUT
     [(outcome, error)] = record.ended
-    assert (outcome, error["code"]) == (Outcome.TIMED_OUT, "deadline_exceeded")
+    assert (outcome, error["code"], error["retryable"]) == (Outcome.TIMED_OUT, "deadline_exceeded", False)
     assert not processes.carrying(job.id)
 
 
@@ -103,7 +104,7 @@ def test_a_record_that_does_not_answer_ends_the_playbook_before_the_claim_runs_o
 
 def test_what_left_the_process_tree_is_ended_too(make_job: MakeJob, record: Any) -> None:
     job = make_job("detach", claim_ttl_s=0.9, claimed_until=time.monotonic() + 60)
-    thread = later(lambda: running("sleep 300"), lambda: setattr(record, "answer", Answer(False, "cancelled")))
+    thread = later(lambda: running("sleep 300"), lambda: setattr(record, "answer", Answer(False, "cancelled: enough")))
     assert Supervisor(job, lambda: record).run() is Outcome.CANCELLED
     thread.join()
     assert not processes.carrying(job.id)
@@ -112,7 +113,7 @@ def test_what_left_the_process_tree_is_ended_too(make_job: MakeJob, record: Any)
 def test_a_rescue_does_not_run_when_the_job_is_cancelled(make_job: MakeJob, record: Any, tmp_path: Path) -> None:
     mark = tmp_path / "rescued"
     job = make_job("rescue", extravars={"mark": str(mark)}, claim_ttl_s=0.9, claimed_until=time.monotonic() + 60)
-    thread = later(lambda: running("sleep 300"), lambda: setattr(record, "answer", Answer(False, "cancelled")))
+    thread = later(lambda: running("sleep 300"), lambda: setattr(record, "answer", Answer(False, "cancelled: enough")))
     assert Supervisor(job, lambda: record).run() is Outcome.CANCELLED
     thread.join()
     assert not mark.exists()

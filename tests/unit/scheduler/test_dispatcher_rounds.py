@@ -96,7 +96,7 @@ def test_a_killed_supervisor_is_reported_at_once() -> None:
     bench.launcher.handles[0].status = -9
     bench.dispatcher.tick()
     [(workflow, outcome, error)] = bench.reports
-    assert (workflow, outcome, error["code"]) == ("wf_0", Outcome.INTERRUPTED, "supervisor_died")
+    assert (workflow, outcome, error["code"]) == ("wf_0", Outcome.KILLED, "supervisor_died")
     assert bench.dispatcher.running == 0
 
 
