@@ -24,12 +24,8 @@ from typing import Any, NamedTuple
 from scheduler import processes
 
 #: playbook of each kind of workflow
-PLAYBOOKS = {
-    "allocate": "playbooks/allocate.yml",
-    "release": "playbooks/release.yml",
-    "clean": "playbooks/release.yml",
-}
-COLLECT_PLAYBOOK = "playbooks/collect.yml"
+PLAYBOOKS = {"allocate": "allocate.yml", "release": "release.yml", "clean": "release.yml"}
+COLLECT_PLAYBOOK = "collect.yml"
 
 DIRECTORY_PREFIX = "palebluedot-job-"
 _YOUNG_S = 60.0  # a directory is made and locked in two calls; nobody sweeps it in between

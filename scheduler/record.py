@@ -17,7 +17,7 @@ from fleet import clock, db, events
 from fleet.actor import SYSTEM, Actor
 from fleet.models import Workflow
 from fleet.operations import claim, leader, settle, telemetry, timeline, users
-from fleet.settings import CHECKOUT, Settings
+from fleet.settings import Settings
 from scheduler import command, jobs
 from scheduler.events import Row
 from scheduler.jobs import Answer, Job, Outcome
@@ -87,8 +87,8 @@ class SchedulerRecord:
             )
             identity = {"workflow_id": workflow.id, "fence": workflow.fence, "attempt": workflow.attempt}
             return Job(
-                playbook=jobs.PLAYBOOKS[workflow.kind],
-                project_dir=str(CHECKOUT),
+                playbook=self._playbook(jobs.PLAYBOOKS[workflow.kind]),
+                project_dir=self._project_dir,
                 extravars=dict(identity),
                 token=token.token,
                 token_id=token.id,
@@ -113,14 +113,22 @@ class SchedulerRecord:
             actor = Actor(user.id, user.username, user.role)
             token = users.mint_token(session, actor, "job collect", expires_in_s=limit_s + TOKEN_SLACK_S)
         return Job(
-            playbook=jobs.COLLECT_PLAYBOOK,
-            project_dir=str(CHECKOUT),
+            playbook=self._playbook(jobs.COLLECT_PLAYBOOK),
+            project_dir=self._project_dir,
             extravars={"rounds": COLLECT_ROUNDS, "interval": interval_s},
             token=token.token,
             token_id=token.id,
             environment=self._playbook_environment(),
             deadline_s=limit_s,
         )
+
+    @property
+    def _project_dir(self) -> str:
+        """Where ansible.cfg, roles and inventory are: playbooks run from there."""
+        return str(self._settings.playbooks_dir.parent)
+
+    def _playbook(self, name: str) -> str:
+        return f"{self._settings.playbooks_dir.name}/{name}"
 
     def _playbook_environment(self) -> dict[str, str]:
         environment = command.inherited(os.environ)

@@ -89,9 +89,9 @@ def test_dying_with_a_parent_that_is_gone_is_an_error() -> None:
     assert "ProcessLookupError" in answer.stderr
 
 
-def test_adopted_orphans_are_found_and_ended() -> None:
+def test_adopted_orphans_are_found_ended_and_collected() -> None:
     code = """
-import os, subprocess
+import os, subprocess, time
 from scheduler import processes
 processes.adopt_orphans()
 # setsid in a shell that ends: an orphan without any marker
@@ -99,6 +99,9 @@ subprocess.run(["sh", "-c", "setsid sleep 60 & exit 0"], check=True)
 left = processes.descendants(os.getpid())
 assert len(left) == 1, left
 assert processes.end(lambda: processes.descendants(os.getpid()), 2.0) == set()
+time.sleep(0.05)
+processes.collect_zombies()
+assert not os.path.exists(f"/proc/{left.pop()}")
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
 
