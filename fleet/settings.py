@@ -53,7 +53,6 @@ class Settings(BaseSettings):
     retry_cap_s: float = 120
     max_attempts: int = Field(default=10, description="runs of one workflow, whatever ended them")
     workflow_deadline_s: float = Field(default=4 * 3600, description="limit of a workflow, all attempts together")
-    report_ttl_s: float = Field(default=24 * 3600, description="a machine may post its report this long")
 
     default_max_gpu_count: int = 8
     default_max_memory_gb: int = 4096

@@ -23,13 +23,14 @@ FIELDS = frozenset(
 @dataclass(frozen=True, slots=True)
 class TemplateDocument:
     """`parameters` is a JSON schema (2020-12) whose defaults are filled in; `tinkerbell` and `user_data` are texts that
-    `fleet.rendering` renders; `steps` is `[{name, needs}]`; `image` is `{url, sha256, …}`."""
+    `fleet.rendering` renders; `steps` is `[{name, needs}]`; `image` is `{url, sha256, …}`, unknown
+    figures null; `operating_system` is `{distro, version}`."""
 
     name: str
     version: str
     kind: str
     description: str
-    os: str | None
+    operating_system: dict[str, str]
     ssh_user: str | None
     image: dict[str, Any] | None
     parameters: dict[str, Any]
@@ -78,8 +79,8 @@ def parse(content: str) -> TemplateDocument:
     except SchemaError as error:
         raise Invalid(f"{label}: parameters is no JSON schema", answer=error.message) from error
     image = raw.get("image")
-    if image is not None and not (isinstance(image, dict) and image.get("url") and image.get("sha256")):
-        raise Invalid(f"{label}: an image has a url and a sha256")
+    if image is not None and not isinstance(image, dict):
+        raise Invalid(f"{label}: an image is a mapping of url, sha256, …")
     listed = raw["steps"]
     if not isinstance(listed, list) or not all(isinstance(entry, dict) and entry.get("name") for entry in listed):
         raise Invalid(f"{label}: steps is a list of {{name, needs}}")
@@ -90,7 +91,7 @@ def parse(content: str) -> TemplateDocument:
         version=str(raw["version"]),
         kind=raw["kind"],
         description=str(raw.get("description") or "").strip(),
-        os=raw.get("os"),
+        operating_system=_operating_system(raw.get("os")),
         ssh_user=raw.get("ssh_user"),
         image=image,
         parameters=parameters,
@@ -99,6 +100,12 @@ def parse(content: str) -> TemplateDocument:
         user_data=raw.get("user_data"),
         sha256=hashlib.sha256(content.encode()).hexdigest(),
     )
+
+
+def _operating_system(raw: Any) -> dict[str, str]:
+    if isinstance(raw, dict):
+        return {key: str(raw[key]) for key in ("distro", "version") if raw.get(key)}
+    return {"distro": str(raw)} if raw else {}
 
 
 def plan(document: TemplateDocument) -> list[dict[str, Any]]:

@@ -111,7 +111,9 @@ def reserve(session: Session, actor: Actor, request: AllocateRequest) -> Allocat
     )
     session.add(allocation)
     session.flush()
-    workflow = workflows.create(session, actor, "allocate", template, request.executor, allocation_id=allocation.id)
+    workflow = workflows.create(
+        session, actor, "allocate", template, request.executor, servers, allocation_id=allocation.id
+    )
     allocation.workflow_id = workflow.id
     states.transition(session, allocation, "reserved", actor, "servers held", workflow.id)
     _hold(session, actor, allocation, servers, moment)

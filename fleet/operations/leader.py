@@ -32,7 +32,7 @@ def acquire(session: Session, name: str, holder: str, ttl_s: float) -> bool:
     return True
 
 
-def resign(session: Session, name: str, holder: str) -> None:
+def release(session: Session, name: str, holder: str) -> None:
     """Let go, so that another process need not wait for the lease to end."""
     lease = session.get(LeaderLease, name, with_for_update=True, populate_existing=True)
     if lease is not None and lease.holder == holder:

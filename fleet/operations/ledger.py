@@ -16,7 +16,7 @@ from fleet import clock, states
 from fleet.actor import Actor
 from fleet.errors import Invalid, NotFound, StaleFence, StateConflict
 from fleet.models import Allocation, AllocationServer, GpuAllocation, Server, Workflow, WorkflowStep
-from fleet.operations import fleetflags, lookup, networks, settle, workflows
+from fleet.operations import fleetflags, lookup, networks, reports, settle, workflows
 from fleet.settings import get_settings
 
 Action = Literal["run", "skip", "stop"]
@@ -335,6 +335,7 @@ def _workflow_done(session: Session, workflow: Workflow, servers: list[Server], 
     workflow.completed_at = moment
     workflow.error = None
     workflow.error_message = None
+    reports.close(session, workflow.id)
     states.transition(session, workflow, "succeeded", actor, None, workflow.id)
     if workflow.allocation_id is None:
         return None

@@ -67,11 +67,16 @@ def workflow_servers(session: Session, workflow: Workflow) -> list[Server]:
     """The servers a workflow works on, in order of rank."""
     if workflow.server_id is not None:
         return [session.get_one(Server, workflow.server_id)]
+    return allocation_servers(session, workflow.allocation_id) if workflow.allocation_id is not None else []
+
+
+def allocation_servers(session: Session, allocation_id: str) -> list[Server]:
+    """The servers of an allocation, in order of rank."""
     return list(
         session.scalars(
             select(Server)
             .join(AllocationServer, AllocationServer.server_id == Server.id)
-            .where(AllocationServer.allocation_id == workflow.allocation_id)
+            .where(AllocationServer.allocation_id == allocation_id)
             .order_by(AllocationServer.rank)
         )
     )

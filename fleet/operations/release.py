@@ -9,7 +9,7 @@ from fleet import audit, clock, states
 from fleet.actor import OPERATORS, STAFF, Actor
 from fleet.errors import Forbidden, Invalid, StateConflict
 from fleet.models import Allocation, AllocationServer, GpuAllocation, Server, Workflow
-from fleet.operations import lookup, networks, templates, workflows
+from fleet.operations import lookup, networks, reports, templates, workflows
 from fleet.settings import get_settings
 
 RELEASABLE = ("reserved", "provisioning", "active", "suspended")
@@ -50,6 +50,7 @@ def start_release(
         "release",
         template,
         executor,
+        lookup.allocation_servers(session, allocation.id),
         allocation_id=allocation.id,
         after_id=old.id if old is not None else None,
     )
@@ -102,7 +103,14 @@ def start_clean(session: Session, actor: Actor, server: str, executor: str = "se
     networks.take_service_addresses(session, [row], None if last is None else last.allocation_id)
     template = templates.find(session, get_settings().erase_template, kind="erase")
     workflow = workflows.create(
-        session, actor, "clean", template, executor, server_id=row.id, after_id=last.id if last is not None else None
+        session,
+        actor,
+        "clean",
+        template,
+        executor,
+        [row],
+        server_id=row.id,
+        after_id=last.id if last is not None else None,
     )
     if row.status == "maintenance":
         states.transition(session, row, "inspecting", actor, "cleaning asked for", workflow.id)
@@ -136,6 +144,7 @@ def _cancel_current(session: Session, actor: Actor, allocation: Allocation, reas
         return workflow
     workflow.fence += 1
     workflow.completed_at = clock.now(session)
+    reports.close(session, workflow.id)
     states.transition(session, workflow, "cancelled", actor, reason, workflow.id)
     return workflow
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import select
@@ -13,32 +12,39 @@ from fleet.actor import STAFF, SYSTEM, Actor
 from fleet.errors import NotFound
 from fleet.models import MachineReport, Server, Workflow
 from fleet.operations import lookup
-from fleet.settings import get_settings
 
 KINDS = ("first-boot", "erase")
 # values that a report must never bring into the record, however it is spelt
 _SECRET_KEYS = ("password", "token", "secret", "private")
 
 
-def expect(session: Session, workflow: Workflow, server: Server, kind: str) -> str:
+def kind_of(workflow: Workflow) -> str:
+    """Which report the machines of a workflow post."""
+    return "first-boot" if workflow.kind == "allocate" else "erase"
+
+
+def token(workflow: Workflow, server: Server, kind: str) -> str:
     """The token with which this one machine may post this one report.
 
     It is derived, not stored: asked again, the same token comes back, and the record keeps only its hash.
     """
-    token = secrets.derive(f"report:{workflow.id}:{server.id}:{kind}")
-    row = _row(session, workflow.id, server.id, kind)
-    if row is None:
+    return secrets.derive(f"report:{workflow.id}:{server.id}:{kind}")
+
+
+def expect(session: Session, workflow: Workflow, servers: list[Server]) -> None:
+    """From now on the workflow's machines may post their report, as long as the workflow may take."""
+    kind = kind_of(workflow)
+    for server in servers:
         session.add(
             MachineReport(
                 workflow_id=workflow.id,
                 server_id=server.id,
                 kind=kind,
-                token_hash=secrets.token_hash(token),
-                expires_at=clock.now(session) + timedelta(seconds=get_settings().report_ttl_s),
+                token_hash=secrets.token_hash(token(workflow, server, kind)),
+                expires_at=workflow.deadline_at or clock.now(session),
             )
         )
-        session.flush()
-    return token
+    session.flush()
 
 
 def receive(
@@ -65,7 +71,7 @@ def receive(
     return row
 
 
-def get(session: Session, actor: Actor, workflow_id: str, kind: str, server: str) -> MachineReport:
+def read(session: Session, actor: Actor, workflow_id: str, kind: str, server: str) -> MachineReport:
     """A report that came. Raises NotFound until it has."""
     actor.require(*STAFF, "auditor")
     workflow = lookup.workflow(session, actor, workflow_id)

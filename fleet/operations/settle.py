@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -14,7 +14,7 @@ from fleet import audit, clock, states
 from fleet.actor import SYSTEM, Actor
 from fleet.errors import FleetError
 from fleet.models import Allocation, AllocationServer, Server, Workflow, WorkflowStep
-from fleet.operations import fleetflags, lookup, workflows
+from fleet.operations import fleetflags, lookup, reports, workflows
 from fleet.settings import get_settings
 
 log = structlog.get_logger(__name__)
@@ -109,6 +109,7 @@ def fail(session: Session, workflow: Workflow, actor: Actor, error: dict[str, An
     workflow.error_message = _message(error)
     workflow.completed_at = clock.now(session)
     abandon_running_steps(session, workflow, _message(error))
+    reports.close(session, workflow.id)
     states.transition(session, workflow, status, actor, _message(error), workflow.id)
     park_servers(session, workflow, actor, _message(error))
     if workflow.allocation_id is not None:
@@ -185,20 +186,20 @@ def unhold(session: Session, actor: Actor) -> int:
 
 @dataclass(slots=True)
 class Reaped:
-    """What one round of `reap` did; `overdue` is what stays too long in a state: `[{entity, id, state, seconds}]`."""
+    """What one round of `reap` did."""
 
     claims: int = 0
     waits: int = 0
     deadlines: int = 0
     leases: int = 0
     errors: int = 0
-    overdue: list[dict[str, Any]] = field(default_factory=list)
 
 
-def reap(session: Session) -> Reaped:
+def reap(session: Session) -> dict[str, int]:
     """Settle what nobody settles: claims whose holder died, waits nobody came for, deadlines, leases that are over.
 
-    Bounded per call; one row that cannot be settled does not keep the others.
+    Bounded per call; one row that cannot be settled does not keep the others. Returns counts: `claims`, `waits`,
+    `deadlines`, `leases`, `errors`, and how many entities are `overdue` (`overdue()` lists them).
     """
     reaped = Reaped()
     for workflow in _due_claims(session):
@@ -208,8 +209,7 @@ def reap(session: Session) -> Reaped:
     for workflow in _due_waits(session):
         reaped.waits += _guarded(session, reaped, workflow, _wait_over)
     reaped.leases = _end_leases(session, reaped)
-    reaped.overdue = overdue(session)
-    return reaped
+    return {**asdict(reaped), "overdue": len(overdue(session))}
 
 
 def _guarded(session: Session, reaped: Reaped, workflow: Workflow, handle: Any) -> int:
@@ -307,7 +307,7 @@ def _end_leases(session: Session, reaped: Reaped) -> int:
 
 
 def overdue(session: Session) -> list[dict[str, Any]]:
-    """What stays longer in a state than `state_limits_s` allows."""
+    """What stays longer in a state than `state_limits_s` allows: `[{entity, id, state, seconds}]`."""
     moment = clock.now(session)
     late: list[dict[str, Any]] = []
     entities: dict[str, type[Server] | type[Allocation] | type[Workflow]] = {

@@ -98,12 +98,18 @@ def _used(session: Session, template: Template) -> bool:
 
 
 def _image(session: Session, document: TemplateDocument) -> str | None:
-    if document.image is None:
+    if document.image is None or not document.image.get("url") or not document.image.get("sha256"):
+        # an image without its digest is a name, not an image
         return None
     url, sha256 = str(document.image["url"]), str(document.image["sha256"])
     image = session.scalar(select(Image).where(Image.url == url, Image.sha256 == sha256))
     if image is None:
-        image = Image(url=url, sha256=sha256, os=document.os, signature=document.image.get("signature"))
+        image = Image(
+            url=url,
+            sha256=sha256,
+            os=" ".join(document.operating_system.values()) or None,
+            signature=document.image.get("signature"),
+        )
         session.add(image)
     driver = document.image.get("driver_version")
     image.driver_version = str(driver) if driver else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import datetime, timedelta
 
 from sqlalchemy import select
@@ -10,12 +11,16 @@ from sqlalchemy.orm import Session
 from fleet import clock, template_document
 from fleet.actor import Actor
 from fleet.errors import Invalid
-from fleet.models import Event, Template, Workflow, WorkflowStep
+from fleet.ids import short
+from fleet.models import Event, Server, Template, Workflow, WorkflowStep
+from fleet.operations import reports
 from fleet.settings import get_settings
 
 EXECUTORS = ("service", "external", "awx")
 # steps that ended well
 DONE = ("succeeded", "skipped")
+# a Kubernetes name is a DNS label of 63; the collection appends `-<n>` to a workflow's name when it runs it again
+NAME_LIMIT = 57
 
 
 def create(
@@ -24,12 +29,13 @@ def create(
     kind: str,
     template: Template,
     executor: str,
+    servers: list[Server],
     *,
     allocation_id: str | None = None,
     server_id: str | None = None,
     after_id: str | None = None,
 ) -> Workflow:
-    """A pending workflow with its plan. An external one waits for a hand until `resume_by`."""
+    """A pending workflow with its plan and the reports its machines will post. An external one waits for a hand."""
     if executor not in EXECUTORS:
         raise Invalid(f"executor {executor!r} is not one of {', '.join(EXECUTORS)}", code="invalid_executor")
     settings = get_settings()
@@ -50,6 +56,9 @@ def create(
     )
     session.add(workflow)
     session.flush()
+    if servers:
+        workflow.tinkerbell_id = object_name(workflow, servers[0])
+    reports.expect(session, workflow, servers)
     session.add(
         Event(
             type="palebluedot.workflow.pending.v1",
@@ -100,3 +109,17 @@ def server_complete(workflow: Workflow, rows: dict[tuple[str, str], WorkflowStep
     return all(
         (row := rows.get((entry["name"], server_id))) is not None and row.status in DONE for entry in workflow.steps
     )
+
+
+def object_name(workflow: Workflow, server: Server) -> str:
+    """Name of the Tinkerbell Template and Workflow of one server: a DNS label that is the same in every attempt."""
+    return dns_label(workflow.kind, short(workflow.id), server.name)
+
+
+def dns_label(*parts: str) -> str:
+    """The parts joined with dashes; what is too long is cut and made unique by a digest."""
+    name = "-".join(parts).lower()
+    if len(name) <= NAME_LIMIT:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+    return f"{name[: NAME_LIMIT - 9].rstrip('-')}-{digest}"
