@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from fleet import db, settings
+from tests.component.fleet.support import Site, build, write_roles, write_templates
 
 BACKENDS = ("sqlite", "postgresql")
 
@@ -77,8 +78,6 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[settings.Settings]:
     """Settings of a site in a temporary folder: keys, roles and templates of its own."""
-    from tests.component.fleet.support import write_roles, write_templates
-
     for name in list(os.environ):
         if name.startswith("PALEBLUEDOT_"):
             monkeypatch.delenv(name)
@@ -97,3 +96,9 @@ def database(site: settings.Settings, database_url: str) -> Iterator[db.Database
     record = db.Database(database_url)
     yield record
     record.dispose()
+
+
+@pytest.fixture
+def fleet(database: db.Database) -> Site:
+    """Four servers of eight GPUs, inspected and available; users root, ada and bob."""
+    return build(database)
