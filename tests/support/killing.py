@@ -10,10 +10,10 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fleet.models import Workflow, WorkflowStep
 from sqlalchemy import select
 
 from fleet import db
+from fleet.models import Workflow, WorkflowStep
 from tests.support.site import ENDED
 
 ALLOCATE = [

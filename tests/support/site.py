@@ -11,7 +11,11 @@ from pathlib import Path
 from typing import Any, Self
 
 import requests
+from sqlalchemy import select
+
+from cli import children
 from cli.stage import Person, Stage
+from fleet import db
 from fleet.models import (
     Allocation,
     AllocationServer,
@@ -24,10 +28,6 @@ from fleet.models import (
     Workflow,
     WorkflowStep,
 )
-from sqlalchemy import select
-
-from cli import children
-from fleet import db
 
 ENDED = {"succeeded", "failed", "cancelled", "timed_out"}
 Json = dict[str, Any]

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+
 from cli.demo.figures import Figures, States, Wipe, count_states
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from cli.problems import Problem
 
+from cli.problems import Problem
 from fleet import errors
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from cli.problems import Problem
 from cli.server import read_csv, read_document
 

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from rich.console import Console
+
 from cli.problems import Problem
 from cli.timeline import Timeline, duration_s, failure
-from rich.console import Console
 
 
 def step(name: str, status: str, **more: Any) -> dict[str, Any]:
