@@ -1,0 +1,1 @@
+"""Tinkerbell as a data centre sees it: workflow controller, tink server, boot service and agent."""
