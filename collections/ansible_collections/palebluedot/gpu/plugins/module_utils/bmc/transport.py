@@ -2,29 +2,31 @@
 # SPDX-License-Identifier: Apache-2.0
 """Requests to one Redfish service, on the DMTF ``redfish`` library, with typed errors.
 
-The library sends; what it leaves to its callers is here. It repeats every request ten times by default, POST included,
-so it is told never to, and only reads are repeated, by us; it has no deadline; it checks no certificate unless told; it
-knows no ETags; and it raises one exception for everything.
+The library builds requests, logs out and reads answers; what it leaves to its callers is here. It repeats every request
+ten times by default, POST included, so it is told never to, and only reads are repeated, by us; it has no deadline; it
+knows no ETags; and it raises one exception for everything. The connection below it is ours (``https.py``).
 """
 
 from __future__ import annotations
 
 import base64
 import random
+import ssl
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from http.client import HTTPException
+from http.client import HTTPException, IncompleteRead
 from json import loads
 from typing import Any
 from urllib.parse import urlsplit
 
-import requests.exceptions as transport_errors
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.base import AnswerLost, Refused
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.deadline import Deadline
-from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.tls import (
-    BmcAdapter,
-    bounded,
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.https import (
+    CONNECT_TIMEOUT_S,
+    Elsewhere,
+    HttpsSession,
+    NotConnected,
     context_for,
     fingerprint_of,
 )
@@ -42,12 +44,10 @@ from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import (
     Unsupported,
 )
 from redfish.rest.v1 import HttpClient, RestResponse, RetriesExhaustedError
-from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 ROOT = "/redfish/v1/"
 # Fixed by the Redfish specification since 1.6; older services link to it from the root.
 SESSIONS = "/redfish/v1/SessionService/Sessions"
-CONNECT_TIMEOUT_S = 10.0
 LOGOUT_TIMEOUT_S = 5.0
 READ_TRIES = 3
 
@@ -88,26 +88,14 @@ class RedfishTransport:
         self._sleep = sleep
         self._logged_in = False
         self._drop_identity: set[str] = set()
-        base_url = f"https://{self.host}"
         pin = fingerprint_of(fingerprint) if fingerprint else None
-        context = context_for(ca_path, validate_certs and pin is None)
-        adapter = BmcAdapter(base_url, context, pin)
+        bare = address.strip().strip("[]")
+        self._session = HttpsSession(bare, port or 443, context_for(ca_path, validate_certs and pin is None), pin)
         self._client = HttpClient(
-            base_url,
-            username=username,
-            password=password,
-            timeout=CONNECT_TIMEOUT_S,
-            max_retry=0,
-            check_connectivity=False,
-            https_adapter=adapter,
+            f"https://{self.host}", username=username, password=password, max_retry=0, check_connectivity=False
         )
-        session = self._client._session
-        # ~/.netrc would replace our credentials, proxies and REQUESTS_CA_BUNDLE our connection
-        session.trust_env = False
-        session.mount("http://", adapter)  # which refuses it
-        # compression makes some vendors' ETags weak
-        session.headers["Accept-Encoding"] = "identity"
-        session.max_redirects = 3
+        self._client._session.close()
+        self._client._session = self._session
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
@@ -221,13 +209,13 @@ class RedfishTransport:
         try:
             if self._logged_in:
                 self._logged_in = False
-                with bounded(Deadline(LOGOUT_TIMEOUT_S)):
-                    self._client.logout()
+                self._session.deadline = Deadline(LOGOUT_TIMEOUT_S)
+                self._client.logout()
         except Exception:
             # The session runs out by itself on the BMC; there is nobody to tell who could do something about it.
             return
         finally:
-            self._client._session.close()
+            self._session.close()
 
     def _authenticate(self, deadline: Deadline) -> None:
         if self._auth in ("basic", "auto"):
@@ -325,18 +313,17 @@ class RedfishTransport:
         if path in self._drop_identity:
             headers["Accept-Encoding"] = "gzip"
         headers.setdefault("Accept", "application/json")
+        self._session.deadline = deadline
         try:
-            with bounded(deadline):
-                # the library's own request method: its get() and post() are this with fewer arguments
-                return self._client._rest_request(
-                    path,
-                    method=method,
-                    body=None if body is None else dict(body),
-                    headers=headers,
-                    allow_redirects=method == "GET",
-                    timeout=(min(CONNECT_TIMEOUT_S, left), left),
-                    max_retry=0,
-                )
+            # the library's own request method: its get() and post() are this with fewer arguments
+            return self._client._rest_request(
+                path,
+                method=method,
+                body=None if body is None else dict(body),
+                headers=headers,
+                allow_redirects=method == "GET",
+                max_retry=0,
+            )
         except RetriesExhaustedError as exhausted:
             problem = exhausted.__cause__ or exhausted
             raise self._transport_problem(problem, method, path, deadline) from problem
@@ -361,64 +348,55 @@ class RedfishTransport:
         self, problem: BaseException, method: str, path: str, deadline: Deadline
     ) -> PaleBlueDotError:
         request = f"{method} {path}"
-        causes = list(_causes(problem))
-        if isinstance(problem, transport_errors.SSLError) or any(
-            type(cause).__name__ in ("SSLCertVerificationError", "SSLError") for cause in causes
-        ):
+        answer = f"{type(problem).__name__}: {problem}"
+        if isinstance(problem, ssl.SSLError) and not isinstance(problem, TimeoutError):
             return Unreachable(
                 "the BMC's TLS certificate or protocol was not accepted",
                 code="tls_failed",
                 host=self.host,
                 tried=request,
-                answer=str(causes[-1]),
+                answer=str(problem),
                 next="Give the CA in bmc_ca_path, or pin the certificate with bmc_fingerprint.",
                 retryable=False,
             )
-        if isinstance(problem, transport_errors.InvalidURL | transport_errors.TooManyRedirects):
+        if isinstance(problem, Elsewhere):
             return BadAnswer(
                 "the BMC sends the request elsewhere",
                 host=self.host,
                 tried=request,
-                answer=str(problem),
+                answer=f"redirected to {problem}",
                 next="Give the address that it redirects to, if it is to be trusted.",
                 retryable=False,
             )
-        not_connected = any(isinstance(cause, ConnectTimeoutError | NewConnectionError) for cause in causes)
-        if isinstance(problem, transport_errors.ConnectTimeout) or (not_connected and deadline.expired):
-            return Unreachable(
-                "the BMC does not take connections",
-                code="connect_timeout",
-                host=self.host,
-                tried=f"{request}, connecting for {min(CONNECT_TIMEOUT_S, deadline.seconds):g} s",
-                answer="no answer to the connection",
-                next="Check the address, the management network and that the BMC has power.",
-            )
-        if not_connected:
+        if isinstance(problem, NotConnected):
+            silent = isinstance(problem.__cause__, TimeoutError)
+            allowed = f", connecting for {min(CONNECT_TIMEOUT_S, deadline.seconds):g} s" if silent else ""
             return Unreachable(
                 "the BMC cannot be reached",
+                code="connect_timeout" if silent else "unreachable",
                 host=self.host,
-                tried=request,
-                answer=_plain(causes),
-                next="Check address and port, the management network and that the BMC's web service runs.",
+                tried=request + allowed,
+                answer=str(problem),
+                next="Check address and port, the management network, and that the BMC has power and a web service.",
             )
-        timed_out = deadline.expired or isinstance(problem, transport_errors.Timeout)
+        timed_out = deadline.expired or isinstance(problem, TimeoutError)
         if method != "GET":
             return AnswerLost(
                 "the BMC's answer to a write was lost, so it is not known whether it was carried out",
                 host=self.host,
                 tried=request,
-                answer=f"silence for {deadline.seconds:g} s" if timed_out else _plain(causes),
+                answer=f"silence for {deadline.seconds:g} s" if timed_out else answer,
                 next="Read the state back before sending it again.",
             )
         if timed_out:
             return self._too_late(method, path, deadline, "silence, or an answer that did not end")
-        # http.client.RemoteDisconnected is a BadStatusLine too, and means a dropped connection
-        if any(isinstance(cause, HTTPException) and not isinstance(cause, ConnectionError) for cause in causes):
+        # RemoteDisconnected is a BadStatusLine too, and IncompleteRead says the same as a reset
+        if isinstance(problem, HTTPException) and not isinstance(problem, ConnectionError | IncompleteRead):
             return BadAnswer(
                 "the BMC does not speak HTTP",
                 host=self.host,
                 tried=request,
-                answer=_plain(causes),
+                answer=answer,
                 next="Check that the port is the Redfish service's; restart the BMC if it is.",
             )
         return Unreachable(
@@ -426,7 +404,7 @@ class RedfishTransport:
             code="connection_dropped",
             host=self.host,
             tried=request,
-            answer=_plain(causes),
+            answer=answer,
             next="Try again; restart the BMC if it goes on.",
         )
 
@@ -519,25 +497,6 @@ def url_host(address: str) -> str:
     """The address as it stands in a URL: IPv6 in brackets."""
     bare = address.strip().strip("[]")
     return f"[{bare}]" if ":" in bare else bare
-
-
-def _causes(problem: BaseException) -> Iterator[BaseException]:
-    """The exception and everything inside it, outermost first: requests and urllib3 nest by argument and ``reason``."""
-    seen: list[BaseException] = []
-    queue: list[Any] = [problem]
-    while queue and len(seen) < 16:
-        current = queue.pop(0)
-        if not isinstance(current, BaseException) or current in seen:
-            continue
-        seen.append(current)
-        yield current
-        queue += [getattr(current, "reason", None), *current.args, current.__cause__, current.__context__]
-
-
-def _plain(causes: list[BaseException]) -> str:
-    """The innermost exception in words, without object addresses."""
-    innermost = causes[-1]
-    return f"{type(innermost).__name__}: {innermost}" if str(innermost) else type(innermost).__name__
 
 
 def _extended_info(body: dict[str, Any]) -> tuple[set[str], list[str]]:
