@@ -22,7 +22,7 @@ class Secret:
     password: str = field(repr=False)
 
 
-def server_credential(session: Session, actor: Actor, server: str) -> Secret:
+def of_server(session: Session, actor: Actor, server: str) -> Secret:
     """The BMC's; a job's token only gets those of its own servers."""
     actor.require(*STAFF)
     row = lookup.server(session, server)
@@ -32,7 +32,7 @@ def server_credential(session: Session, actor: Actor, server: str) -> Secret:
     return _open(stored, row.id, row.name)
 
 
-def switch_credential(session: Session, actor: Actor, switch: str) -> Secret:
+def of_switch(session: Session, actor: Actor, switch: str) -> Secret:
     """The switch's; a job's token only gets those of switches that its servers are cabled to."""
     actor.require(*STAFF)
     row = session.scalar(select(Switch).where((Switch.name == switch) | (Switch.id == switch)))

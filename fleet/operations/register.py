@@ -26,8 +26,6 @@ from fleet.models import (
     Switch,
 )
 from fleet.operations import fleetflags, lookup, settle
-from fleet.operations.credentials import server_credential as server_credential
-from fleet.operations.credentials import switch_credential as switch_credential
 
 DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 MAC = re.compile(r"([0-9a-f]{2}:){5}[0-9a-f]{2}")

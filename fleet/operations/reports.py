@@ -71,7 +71,7 @@ def receive(
     return row
 
 
-def read(session: Session, actor: Actor, workflow_id: str, kind: str, server: str) -> MachineReport:
+def get(session: Session, actor: Actor, workflow_id: str, kind: str, server: str) -> MachineReport:
     """A report that came. Raises NotFound until it has."""
     actor.require(*STAFF, "auditor")
     workflow = lookup.workflow(session, actor, workflow_id)

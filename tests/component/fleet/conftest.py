@@ -1,4 +1,4 @@
-"""A record on SQLite and, where the wheel can run it, on a real PostgreSQL; and the smallest fleet that can be worked with."""
+"""A record on SQLite and, where the wheel can run it, on a real PostgreSQL; and the smallest fleet of use."""
 
 from __future__ import annotations
 

@@ -113,8 +113,10 @@ def fleet_document(servers: int = 4, tenants: int = 8) -> dict[str, Any]:
     """An import document."""
     return {
         "networks": [
-            {"name": "provisioning", "purpose": "provisioning", "vlan": 10, "cidr": "10.10.0.0/24", "gateway": "10.10.0.1"},
-            {"name": "quarantine", "purpose": "quarantine", "vlan": 20, "cidr": "10.20.0.0/24", "gateway": "10.20.0.1"},
+            *(
+                {"name": name, "purpose": name, "vlan": vlan, "cidr": f"10.{vlan}.0.0/24", "gateway": f"10.{vlan}.0.1"}
+                for name, vlan in (("provisioning", 10), ("quarantine", 20))
+            ),
             *(
                 {
                     "name": f"tenant-{number}",
