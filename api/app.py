@@ -1,0 +1,72 @@
+"""The application factory: puts the parts of the service together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+
+from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from api import auth, limits, logs, openapi, problems, requests
+from api.metrics import Metrics
+from api.routes import BLUEPRINTS
+from api.settings import ApiSettings
+from api.waiting import Waiters
+from fleet.db import Database
+from fleet.operations import queries
+from fleet.settings import Settings, get_settings
+
+EXTENSION = "palebluedot"
+
+
+def create_app(settings: Settings | None = None, options: ApiSettings | None = None) -> Flask:
+    """The Flask application of one service process.
+
+    Args:
+        settings: what the whole service is told; default: the process's own (the rules read those by themselves, so
+            tests set the environment rather than pass other ones).
+        options: what only the HTTP side is told; default: from the environment.
+    """
+    settings = settings or get_settings()
+    options = options or ApiSettings()
+    app = Flask("api", static_folder=None)
+    app.config.from_mapping(MAX_CONTENT_LENGTH=settings.request_limit_bytes)
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.url_map.merge_slashes = False  # an id that begins with a slash is wrong, not elsewhere
+    database = Database(settings.database_url)
+    app.extensions[EXTENSION] = database
+    app.extensions["palebluedot-waiters"] = Waiters(options.threads // 2)
+    if options.proxy_count:
+        count = options.proxy_count
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=count, x_proto=count, x_host=count)  # type: ignore[method-assign]
+
+    # after_request hooks run in reverse order: the log line and the metrics see the finished response
+    logs.init_app(app)
+    metrics = Metrics()
+    app.extensions["palebluedot-metrics"] = metrics
+    metrics.init_app(app, {})
+    requests.init_app(app)
+    problems.init_app(app)
+    auth.init_app(app, settings)
+    api = openapi.create_api(app, installed_version())
+    for blueprint in BLUEPRINTS:
+        api.register_blueprint(blueprint)
+    limits.init_app(
+        app, default=settings.rate_limit, login=settings.login_rate_limit, storage=options.rate_limit_storage
+    )
+    return app
+
+
+def database_of(app: Flask) -> Database:
+    """The record that an app works on."""
+    database: Database = app.extensions[EXTENSION]
+    return database
+
+
+def installed_version() -> str:
+    """The version of the installed distribution, or 0 when run from a bare checkout."""
+    try:
+        return version("palebluedot")
+    except PackageNotFoundError:
+        return "0"

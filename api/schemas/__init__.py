@@ -1,0 +1,1 @@
+"""Shapes of requests and answers (marshmallow), one subject a file."""

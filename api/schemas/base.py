@@ -1,0 +1,77 @@
+"""What all schemas share: strict requests, plain answers, bounded text and numbers, and pages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from marshmallow import EXCLUDE, RAISE, Schema, fields, validate
+
+# Bounds of what a request may hold. The database's integers have 64 bits; nobody needs near as much.
+LARGEST_INTEGER = 2**31 - 1
+NAME_LENGTH = 128  # as in the record
+TEXT_LENGTH = 4096
+PAGE_LIMIT = 200
+PAGE_DEFAULT = 50
+
+
+class Request(Schema):
+    """A body or query: unknown names are errors, because a misspelt field would silently do nothing."""
+
+    class Meta:
+        unknown = RAISE
+        ordered = True
+
+
+class Answer(Schema):
+    """An answer: only what is declared leaves the service."""
+
+    class Meta:
+        unknown = EXCLUDE
+        ordered = True
+
+
+def text(description: str, *, length: int = NAME_LENGTH, **options: Any) -> fields.String:
+    """A text of 1 to ``length`` characters."""
+    return fields.String(
+        validate=validate.Length(min=1, max=length), metadata={"description": description}, **options
+    )
+
+
+def count(description: str, *, at_least: int = 0, at_most: int = LARGEST_INTEGER, **options: Any) -> fields.Integer:
+    """A whole number (a JSON number: "8" is no number) within bounds."""
+    return fields.Integer(
+        strict=True,
+        validate=validate.Range(min=at_least, max=at_most),
+        metadata={"description": description},
+        **options,
+    )
+
+
+def choice(values: Any, description: str, **options: Any) -> fields.String:
+    return fields.String(
+        validate=validate.OneOf([str(value) for value in values]), metadata={"description": description}, **options
+    )
+
+
+class PageQuery(Request):
+    """Query of every list."""
+
+    cursor = text("Where to go on: `next_cursor` of the page before.", length=256)
+    limit = fields.Integer(
+        load_default=PAGE_DEFAULT,
+        validate=validate.Range(min=1, max=PAGE_LIMIT),
+        metadata={"description": f"Items a page, at most {PAGE_LIMIT}."},
+    )
+
+
+def page_of(item: type[Schema], name: str) -> type[Answer]:
+    """The schema of one page of a list."""
+    return Answer.from_dict(  # type: ignore[return-value]
+        {
+            "items": fields.List(fields.Nested(item), required=True),
+            "next_cursor": fields.String(
+                allow_none=True, required=True, metadata={"description": "Pass as `cursor`; null on the last page."}
+            ),
+        },
+        name=name,
+    )

@@ -1,0 +1,79 @@
+"""The fleet as a whole: freeze, figures, alerts, templates, networks."""
+
+from __future__ import annotations
+
+from marshmallow import fields, validate
+
+from api.schemas.base import Answer, PageQuery, Request, page_of, text
+
+# 100 servers of 8 GPUs and one figure a server make 900 points; a bulk collector sends them in one request.
+MOST_POINTS = 20_000
+
+
+class FreezeSchema(Request):
+    frozen = fields.Boolean(required=True, truthy={True}, falsy={False})
+    reason = text("Why; shown to everybody who is stopped by it.", length=1024, allow_none=True)
+
+
+class FreezeAnswerSchema(Answer):
+    frozen = fields.Boolean(required=True)
+    reason = fields.String(required=True, allow_none=True)
+
+
+class TelemetrySchema(Request):
+    points = fields.List(
+        fields.Dict(keys=fields.String()),
+        required=True,
+        validate=validate.Length(max=MOST_POINTS),
+        metadata={"description": "Samples of servers and GPUs."},
+    )
+
+
+class StoredSchema(Answer):
+    stored = fields.Integer(required=True)
+
+
+class AlertQuery(PageQuery):
+    status = text("Only alerts in this state (default: those not resolved).", length=32)
+
+
+class AlertSchema(Answer):
+    id = fields.String(required=True)
+    server_id = fields.String(required=True)
+    gpu_id = fields.String(required=True, allow_none=True)
+    type = fields.String(required=True)
+    severity = fields.String(required=True)
+    message = fields.String(required=True)
+    status = fields.String(required=True)
+    value = fields.Float(required=True, allow_none=True)
+    threshold = fields.Float(required=True, allow_none=True)
+    classifications = fields.List(fields.String(), required=True)
+    acknowledged = fields.Boolean(required=True)
+    created_at = fields.AwareDateTime(required=True)
+    fired_at = fields.AwareDateTime(required=True, allow_none=True)
+    resolved_at = fields.AwareDateTime(required=True, allow_none=True)
+
+
+class TemplateSchema(Answer):
+    id = fields.String(required=True)
+    name = fields.String(required=True)
+    version = fields.String(required=True)
+    kind = fields.String(required=True)
+    description = fields.String(required=True, allow_none=True)
+    created_at = fields.AwareDateTime(required=True)
+
+
+class NetworkSchema(Answer):
+    id = fields.String(required=True)
+    name = fields.String(required=True)
+    purpose = fields.String(required=True)
+    vlan = fields.Integer(required=True)
+    vni = fields.Integer(required=True, allow_none=True)
+    cidr = fields.String(required=True)
+    gateway = fields.String(required=True, allow_none=True)
+    allocation_id = fields.String(required=True, allow_none=True, metadata={"description": "Whose it is now."})
+
+
+AlertPageSchema = page_of(AlertSchema, "AlertPage")
+TemplatePageSchema = page_of(TemplateSchema, "TemplatePage")
+NetworkPageSchema = page_of(NetworkSchema, "NetworkPage")

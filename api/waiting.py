@@ -1,0 +1,53 @@
+"""``Prefer: wait=N`` (RFC 7240): a client waits here instead of polling."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Callable
+
+from flask import request
+
+LONGEST_WAIT_S = 60
+# 4 looks a second at most, and fewer the longer it takes: 0.25, 0.35, 0.49 … 1 s.
+FIRST_PAUSE_S = 0.25
+LONGEST_PAUSE_S = 1.0
+PAUSE_GROWTH = 1.4
+
+_WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,9})\"?", re.IGNORECASE)
+
+
+class Waiters:
+    """Bounds how many requests may wait at once, so that waiting never takes all threads from the others."""
+
+    def __init__(self, most: int) -> None:
+        self._free = threading.BoundedSemaphore(max(1, most))
+
+    def wait_until(self, done: Callable[[], bool], seconds: float) -> bool:
+        """Ask ``done`` until it says yes, for at most ``seconds``; at once False when too many wait already."""
+        if seconds <= 0 or not self._free.acquire(blocking=False):
+            return False
+        try:
+            return _poll(done, time.monotonic() + seconds)
+        finally:
+            self._free.release()
+
+
+def _poll(done: Callable[[], bool], deadline: float) -> bool:
+    pause = FIRST_PAUSE_S
+    while True:
+        if done():
+            return True
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return False
+        time.sleep(min(pause, left))
+        pause = min(pause * PAUSE_GROWTH, LONGEST_PAUSE_S)
+
+
+def preferred_wait() -> int:
+    """Seconds the client prefers to wait, at most `LONGEST_WAIT_S`; 0 when it says nothing (or nonsense: a preference
+    that is not understood is ignored, RFC 7240, 2)."""
+    match = _WAIT.search(", ".join(request.headers.getlist("Prefer")))
+    return min(int(match.group(1)), LONGEST_WAIT_S) if match else 0
