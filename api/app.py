@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 
 from flask import Flask
+from sqlalchemy.orm import Session
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from api import auth, limits, logs, openapi, problems, requests
-from api.metrics import Metrics
+from api import auth, limits, listing, logs, openapi, problems, requests
+from api.health import Readiness
+from api.metrics import Counts, Metrics
+from api.records import EXTENSION
 from api.routes import BLUEPRINTS
 from api.settings import ApiSettings
 from api.waiting import Waiters
 from fleet.db import Database
-from fleet.operations import queries
 from fleet.settings import Settings, get_settings
-
-EXTENSION = "palebluedot"
 
 
 def create_app(settings: Settings | None = None, options: ApiSettings | None = None) -> Flask:
@@ -36,7 +36,8 @@ def create_app(settings: Settings | None = None, options: ApiSettings | None = N
     app.url_map.merge_slashes = False  # an id that begins with a slash is wrong, not elsewhere
     database = Database(settings.database_url)
     app.extensions[EXTENSION] = database
-    app.extensions["palebluedot-waiters"] = Waiters(options.threads // 2)
+    app.extensions[Waiters.EXTENSION] = Waiters(options.threads // 2)
+    app.extensions[Readiness.EXTENSION] = Readiness(database)
     if options.proxy_count:
         count = options.proxy_count
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=count, x_proto=count, x_host=count)  # type: ignore[method-assign]
@@ -44,8 +45,7 @@ def create_app(settings: Settings | None = None, options: ApiSettings | None = N
     # after_request hooks run in reverse order: the log line and the metrics see the finished response
     logs.init_app(app)
     metrics = Metrics()
-    app.extensions["palebluedot-metrics"] = metrics
-    metrics.init_app(app, {})
+    metrics.init_app(app, _gauges(database))
     requests.init_app(app)
     problems.init_app(app)
     auth.init_app(app, settings)
@@ -58,10 +58,18 @@ def create_app(settings: Settings | None = None, options: ApiSettings | None = N
     return app
 
 
-def database_of(app: Flask) -> Database:
-    """The record that an app works on."""
-    database: Database = app.extensions[EXTENSION]
-    return database
+def _gauges(database: Database) -> dict[str, tuple[str, Counts]]:
+    def count(reader: Callable[[Session], dict[str, int]]) -> Counts:
+        def counts() -> dict[str, int]:
+            with database.reading() as session:
+                return reader(session)
+
+        return counts
+
+    return {
+        "palebluedot_workflows": ("Workflows in the record, by state.", count(listing.workflows_by_status)),
+        "palebluedot_servers": ("Servers in the record, by state.", count(listing.servers_by_status)),
+    }
 
 
 def installed_version() -> str:

@@ -24,7 +24,8 @@ Every error of the HTTP service is a problem document (RFC 9457, `application/pr
 | member | what it is |
 |---|---|
 | `type` | a link to the row of this table on the service's own documentation page |
-| `title`, `status`, `detail`, `instance` | the kind of error, the HTTP status, what happened here, the path that was asked |
+| `title`, `status` | the kind of error and its HTTP status |
+| `detail`, `instance` | what happened here, and the path that was asked |
 | `code` | the stable name of the kind of error: program against this |
 | `host`, `step` | the server and the workflow step it concerns, or null |
 | `tried`, `answer` | what was tried and what came back, or null |

@@ -9,7 +9,7 @@ from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
 
 LOGIN = "auth.login"
-EXEMPT = ("health.healthz", "health.readyz", "health.metrics")
+EXEMPT = ("health.getHealth", "health.getHealthV1", "health.getReadiness", "health.getReadinessV1", "health.getMetrics")
 
 
 def _caller() -> str:
@@ -27,7 +27,12 @@ def init_app(app: Flask, *, default: str, login: str, storage: str) -> None:
         storage: where counts live (``memory://``, ``redis://…``).
     """
     limiter = Limiter(
-        _caller, app=app, application_limits=[default], storage_uri=storage, strategy="moving-window", headers_enabled=True
+        _caller,
+        app=app,
+        application_limits=[default],
+        storage_uri=storage,
+        strategy="moving-window",
+        headers_enabled=True,
     )
     for endpoint in EXEMPT:
         limiter.exempt(app.view_functions[endpoint])

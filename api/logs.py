@@ -1,7 +1,7 @@
 """One ECS JSON line per request, with every secret masked.
 
-structlog renders through the standard library's ``palebluedot.api`` logger, so that whoever runs the service decides where
-lines go. Field names are the Elastic Common Schema's (``http.request.method``, ``url.path``, ``event.duration`` in ns, …).
+structlog renders through the standard library's ``palebluedot.api`` logger, so that whoever runs the service decides
+where lines go. Field names are the Elastic Common Schema's (``http.request.method``, ``event.duration`` in ns, …).
 """
 
 from __future__ import annotations
@@ -45,11 +45,19 @@ def _mask_event(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> Ma
     return masked
 
 
+class _Logger(structlog.stdlib.BoundLogger):
+    """Renders traces itself (masked); left to the standard library they would follow the line unmasked."""
+
+    def exception(self, event: str | None = None, *args: Any, **kw: Any) -> Any:
+        kw.setdefault("exc_info", True)
+        return self.error(event, *args, **kw)
+
+
 def get_logger(name: str = LOGGER) -> Any:
     """A structlog logger that writes masked ECS lines to the standard library's logger of that name."""
     return structlog.wrap_logger(
         logging.getLogger(name),
-        wrapper_class=structlog.stdlib.BoundLogger,
+        wrapper_class=_Logger,
         processors=[
             structlog.stdlib.filter_by_level,
             structlog.processors.format_exc_info,

@@ -38,6 +38,8 @@ class _StateCollector(Collector):
 class Metrics:
     """The registry of one app and what is counted in it."""
 
+    EXTENSION = "palebluedot-metrics"
+
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.requests = Counter(
@@ -58,6 +60,7 @@ class Metrics:
         """Count every request, and expose ``states`` (metric name → help text and reader) as gauges by status."""
         for name, (help_text, counts) in states.items():
             self.registry.register(_StateCollector(name, help_text, counts))
+        app.extensions[self.EXTENSION] = self
         app.after_request(self._observe)
 
     def _observe(self, response: Response) -> Response:

@@ -1,7 +1,7 @@
 """The OpenAPI 3.1 document, at ``/api/v1/openapi.json``, and the page that shows it, at ``/api/v1/docs``.
 
-The page is rendered here from the same document: no script, nothing from another host, readable offline and in a terminal
-browser.
+The page is rendered here from the same document: no script, nothing from another host, readable offline and in a
+terminal browser.
 """
 
 from __future__ import annotations
@@ -85,7 +85,9 @@ def _page(api: Api) -> flask.Response:
         type_of=lambda schema: _type(document, schema),
     )
     response = flask.make_response(page)
-    response.headers["Content-Security-Policy"] = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
+    response.headers["Content-Security-Policy"] = (
+        "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
+    )
     return response
 
 

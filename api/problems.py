@@ -1,8 +1,8 @@
 """Every error leaves the service as an RFC 9457 problem document, and this is the one place that writes them.
 
-Errors come from three sides: the rules (`fleet.errors.FleetError`), HTTP itself (werkzeug's exceptions: unknown route, wrong
-method, body too large, …) and this package (`ApiError`: a bad token, a wrong content type). Each has a stable ``code``;
-`CODES` lists those that are not the rules' own, and ``docs/errors.md`` lists all of them (see `api.errordocs`).
+Errors come from three sides: the rules (`fleet.errors.FleetError`), HTTP itself (werkzeug's exceptions: unknown route,
+wrong method, body too large, …) and this package (`ApiError`: a bad token, a wrong content type). Each has a stable
+``code``; `CODES` lists those that are not the rules' own, and ``docs/errors.md`` lists all of them (`api.errordocs`).
 """
 
 from __future__ import annotations
@@ -67,7 +67,9 @@ CODES: dict[str, ErrorCode] = {
     "unsupported_media_type": ErrorCode(
         415, "Unsupported media type", "Send JSON with 'Content-Type: application/json'."
     ),
-    "validation_failed": ErrorCode(422, "Validation failed", "Correct the fields listed in 'errors' and send it again."),
+    "validation_failed": ErrorCode(
+        422, "Validation failed", "Correct the fields listed in 'errors' and send it again."
+    ),
     "wrong_id_kind": ErrorCode(422, "Wrong kind of id", "Use an id with one of the prefixes that the route takes."),
     "invalid_characters": ErrorCode(422, "Invalid characters", "Send valid Unicode text without NUL characters."),
     "protocol_unsupported": ErrorCode(
@@ -242,7 +244,7 @@ def _detail(code: str, error: HTTPException, errors: list[dict[str, str]] | None
 
 
 def flatten(messages: Mapping[Any, Any], path: tuple[str, ...] = ()) -> Iterator[dict[str, str]]:
-    """Marshmallow's nested messages (``{"json": {"points": {0: {"at": ["…"]}}}}``) as a flat list of `Problem.errors`."""
+    """Marshmallow's nested messages (``{"json": {"points": {0: {"at": ["…"]}}}}``) as a list of `Problem.errors`."""
     for key, value in messages.items():
         here = (*path, str(key))
         if isinstance(value, Mapping):

@@ -9,6 +9,7 @@ import uuid
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
+from api import protocol
 from api.blueprint import is_clean
 from api.problems import ApiError
 
@@ -61,6 +62,7 @@ def _drain(length: int) -> None:
 def finish(response: Response) -> Response:
     """Add the request id and the security headers."""
     response.headers["X-Request-Id"] = g.get("request_id", "")
+    response.headers[protocol.HEADER] = str(protocol.PROTOCOL)
     for name, value in SECURITY_HEADERS.items():
         response.headers.setdefault(name, value)
     if request.is_secure:

@@ -16,7 +16,8 @@ import gunicorn.glogging
 from flask import Flask
 
 from api import logs
-from api.app import create_app, database_of
+from api.app import create_app
+from api.records import record
 from api.settings import ApiSettings
 from fleet.settings import Settings, get_settings
 
@@ -78,7 +79,7 @@ def serve(
     settings = settings or get_settings()
     options = options or ApiSettings()
     app = create_app(settings, options)
-    database_of(app).dispose()  # a connection must not cross the fork
+    record(app).dispose()  # a connection must not cross the fork
     logs.to_stderr()
 
     def when_ready(arbiter: Any) -> None:

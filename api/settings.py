@@ -21,7 +21,9 @@ class ApiSettings(BaseSettings):
     tls_cert_file: Path | None = Field(None, description="PEM certificate chain; serves https with it")
     tls_key_file: Path | None = Field(None, description="PEM key of that certificate")
     proxy_count: int = Field(0, ge=0, le=5, description="trusted reverse proxies whose X-Forwarded-* are believed")
-    rate_limit_storage: str = Field("memory://", description="where Flask-Limiter counts; redis:// for several instances")
+    rate_limit_storage: str = Field(
+        "memory://", description="where Flask-Limiter counts; redis:// for several instances"
+    )
 
     @model_validator(mode="after")
     def _whole_pair(self) -> Self:

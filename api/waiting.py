@@ -7,8 +7,6 @@ import threading
 import time
 from collections.abc import Callable
 
-from flask import request
-
 LONGEST_WAIT_S = 60
 # 4 looks a second at most, and fewer the longer it takes: 0.25, 0.35, 0.49 … 1 s.
 FIRST_PAUSE_S = 0.25
@@ -20,6 +18,8 @@ _WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,9})\"?", re.IGNORECASE)
 
 class Waiters:
     """Bounds how many requests may wait at once, so that waiting never takes all threads from the others."""
+
+    EXTENSION = "palebluedot-waiters"
 
     def __init__(self, most: int) -> None:
         self._free = threading.BoundedSemaphore(max(1, most))
@@ -46,8 +46,8 @@ def _poll(done: Callable[[], bool], deadline: float) -> bool:
         pause = min(pause * PAUSE_GROWTH, LONGEST_PAUSE_S)
 
 
-def preferred_wait() -> int:
-    """Seconds the client prefers to wait, at most `LONGEST_WAIT_S`; 0 when it says nothing (or nonsense: a preference
-    that is not understood is ignored, RFC 7240, 2)."""
-    match = _WAIT.search(", ".join(request.headers.getlist("Prefer")))
+def preferred_wait(prefer: str) -> int:
+    """Seconds that a Prefer header asks to wait, at most `LONGEST_WAIT_S`; 0 when it says nothing about waiting (or
+    nonsense: a preference that is not understood is ignored, RFC 7240, 2)."""
+    match = _WAIT.search(prefer)
     return min(int(match.group(1)), LONGEST_WAIT_S) if match else 0

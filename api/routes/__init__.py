@@ -1,0 +1,18 @@
+"""The routes, one subject a file: validated arguments → one operation → a dumped schema."""
+
+from __future__ import annotations
+
+from api.blueprint import Blueprint
+from api.routes import allocations, auth, fleet, gpus, health, ingest, servers, users, workflows
+
+BLUEPRINTS: tuple[Blueprint, ...] = (
+    auth.blp,
+    users.blp,
+    gpus.blp,
+    allocations.blp,
+    workflows.blp,
+    servers.blp,
+    fleet.blp,
+    ingest.blp,
+    health.blp,
+)

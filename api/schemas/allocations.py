@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from marshmallow import ValidationError, fields, validate, validates_schema
+from marshmallow import Schema, ValidationError, fields, post_load, validate, validates_schema
 
 from api.schemas.base import Answer, PageQuery, Request, choice, count, page_of, text
 
@@ -10,32 +10,55 @@ EXECUTORS = ("service", "external", "awx")
 
 
 class AllocateSchema(Request):
-    gpu_count = count("GPUs wanted; a bare-metal request takes whole servers.", at_least=1, at_most=100_000)
-    gpu_model = text("Part of the GPU's model name, such as H100.")
+    gpu_count = count(
+        "GPUs wanted; a bare-metal request takes whole servers.", at_least=1, at_most=100_000, allow_none=True
+    )
+    gpu_model = text("Part of the GPU's model name, such as H100.", allow_none=True)
     kind = choice(("server", "shared"), "Whole servers, or GPUs of a shared one.", load_default="server")
-    server_count = count("Servers wanted, instead of gpu_count.", at_least=1, at_most=10_000)
+    server_count = count("Servers wanted, instead of gpu_count.", at_least=1, at_most=10_000, allow_none=True)
     template = text("Name of the operating system's template, such as ubuntu-24.04.", required=True)
-    template_version = text("Version of the template; default: the newest published.", length=64)
+    template_version = text("Version of the template; default: the newest published.", length=64, allow_none=True)
     parameters = fields.Dict(
         keys=fields.String(validate=validate.Length(min=1, max=128)),
         values=fields.Raw(allow_none=True),
+        allow_none=True,
         metadata={"description": "Parameters that the template declares."},
     )
     ssh_keys = fields.List(
         text("Id of one of your keys, its name, or a public key line.", length=16384),
         validate=validate.Length(max=64),
+        allow_none=True,
         metadata={"description": "Keys that may log in; default: all of yours."},
     )
-    start = fields.AwareDateTime(metadata={"description": "When it begins (RFC 3339); default: now."})
-    end = fields.AwareDateTime(metadata={"description": "When the lease ends (RFC 3339)."})
-    request = text("Name of the request: repeating it gives the same allocation. Idempotency-Key says the same.")
-    on_behalf_of = text("User who gets it (operators and automation).")
+    start = fields.AwareDateTime(allow_none=True, metadata={"description": "When it begins (RFC 3339); default: now."})
+    end = fields.AwareDateTime(allow_none=True, metadata={"description": "When the lease ends (RFC 3339)."})
+    request = text(
+        "Name of the request: repeating it gives the same allocation. Idempotency-Key says the same.", allow_none=True
+    )
+    on_behalf_of = text("User who gets it (operators and automation).", allow_none=True)
     executor = choice(EXECUTORS, "Who runs the playbook.", load_default="service")
 
     @validates_schema
     def _some_size(self, data: dict[str, object], **_: object) -> None:
-        if "gpu_count" not in data and "server_count" not in data:
+        if data.get("gpu_count") is None and data.get("server_count") is None:
             raise ValidationError("Say gpu_count or server_count.", "gpu_count")
+
+    @post_load
+    def _null_is_absent(self, data: dict[str, object], **_: object) -> dict[str, object]:
+        return {name: value for name, value in data.items() if value is not None}
+
+
+class AllocateHeaders(Schema):
+    idempotency_key = text(
+        "Name of the request, unless the body says one: repeating it gives the same allocation.",
+        data_key="Idempotency-Key",
+    )
+
+
+class PreferHeaders(Schema):
+    prefer = text(
+        "`wait=N`: answer 200 when it is done within N seconds (at most 60), else 202.", length=256, data_key="Prefer"
+    )
 
 
 class LinksSchema(Answer):

@@ -12,10 +12,6 @@ class LoginSchema(Request):
     password = text("The user's password.", length=1024, required=True)
 
 
-class LogoutSchema(Request):
-    refresh_token = text("The refresh token of the same login, so that it ends too.", length=4096)
-
-
 class AccessTokenSchema(Answer):
     access_token = fields.String(required=True, metadata={"description": "Send as `Authorization: Bearer …`."})
     token_type = fields.String(required=True, dump_default="Bearer")

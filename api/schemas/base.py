@@ -32,9 +32,7 @@ class Answer(Schema):
 
 def text(description: str, *, length: int = NAME_LENGTH, **options: Any) -> fields.String:
     """A text of 1 to ``length`` characters."""
-    return fields.String(
-        validate=validate.Length(min=1, max=length), metadata={"description": description}, **options
-    )
+    return fields.String(validate=validate.Length(min=1, max=length), metadata={"description": description}, **options)
 
 
 def count(description: str, *, at_least: int = 0, at_most: int = LARGEST_INTEGER, **options: Any) -> fields.Integer:

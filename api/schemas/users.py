@@ -54,9 +54,7 @@ class TokenSchema(Answer):
 
 class MintedTokenSchema(Answer):
     id = fields.String(required=True)
-    name = fields.String(required=True)
     token = fields.String(required=True, metadata={"description": "Shown once; keep it."})
-    expires_at = fields.AwareDateTime(required=True, allow_none=True)
 
 
 SshKeyPageSchema = page_of(SshKeySchema, "SshKeyPage")

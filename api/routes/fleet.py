@@ -1,0 +1,87 @@
+"""The fleet as a whole: freeze, figures, alerts, templates, networks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from api import listing
+from api.auth import EVERYBODY, current_actor, requires
+from api.blueprint import Blueprint
+from api.records import reading, writing
+from api.schemas.base import PageQuery
+from api.schemas.fleet import (
+    AlertPageSchema,
+    AlertQuery,
+    FreezeAnswerSchema,
+    FreezeSchema,
+    NetworkPageSchema,
+    StoredSchema,
+    TelemetrySchema,
+    TemplatePageSchema,
+)
+from fleet.operations import fleetflags, register, telemetry
+
+blp = Blueprint("fleet", __name__, url_prefix="/api/v1", description="The fleet as a whole")
+
+
+@blp.route("/fleet/freeze", "getFreeze")
+@requires(*EVERYBODY, job=True)
+@reading
+@blp.response(200, FreezeAnswerSchema)
+def get_freeze(session: Session) -> Any:
+    """Whether the fleet is frozen, and why."""
+    flag = fleetflags.frozen(session)
+    return {"frozen": flag is not None, "reason": flag.reason if flag else None}
+
+
+@blp.route("/fleet/freeze", "setFreeze", method="PUT")
+@requires("admin", "operator")
+@blp.arguments(FreezeSchema)
+@writing
+@blp.response(200, FreezeAnswerSchema)
+def set_freeze(session: Session, body: dict[str, Any]) -> Any:
+    """Freeze the fleet: no door starts anything; or lift the freeze."""
+    flag = register.set_freeze(session, current_actor(), body["frozen"], body.get("reason"))
+    return {"frozen": flag.value, "reason": flag.reason}
+
+
+@blp.route("/telemetry", "storeTelemetry", method="POST")
+@requires("automation", "operator", "admin")
+@blp.arguments(TelemetrySchema)
+@writing
+@blp.response(200, StoredSchema)
+def store_telemetry(session: Session, body: dict[str, Any]) -> Any:
+    """Store figures of servers and GPUs, and evaluate the alerts they may raise or resolve."""
+    return {"stored": telemetry.store(session, current_actor(), body["points"])}
+
+
+@blp.route("/alerts", "listAlerts")
+@requires("operator", "admin", "auditor", "automation")
+@blp.arguments(AlertQuery, location="query")
+@reading
+@blp.response(200, AlertPageSchema)
+def list_alerts(session: Session, query: dict[str, Any]) -> Any:
+    """Alerts, newest first; those not resolved unless you ask for a state."""
+    return listing.alerts(session, query)
+
+
+@blp.route("/templates", "listTemplates")
+@requires(*EVERYBODY)
+@blp.arguments(PageQuery, location="query")
+@reading
+@blp.response(200, TemplatePageSchema)
+def list_templates(session: Session, query: dict[str, Any]) -> Any:
+    """The template library."""
+    return listing.templates(session, query)
+
+
+@blp.route("/networks", "listNetworks")
+@requires("operator", "admin", "auditor", "automation")
+@blp.arguments(PageQuery, location="query")
+@reading
+@blp.response(200, NetworkPageSchema)
+def list_networks(session: Session, query: dict[str, Any]) -> Any:
+    """The networks, and whose a tenant network is now."""
+    return listing.networks(session, query)

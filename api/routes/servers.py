@@ -1,0 +1,115 @@
+"""Servers: reading, importing, inspecting, flags, cleaning, and the credentials of their hardware."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from api import ids, listing
+from api.auth import current_actor, requires
+from api.blueprint import Blueprint
+from api.records import reading, writing
+from api.schemas.allocations import AcceptedSchema
+from api.schemas.servers import (
+    CredentialSchema,
+    FlagsSchema,
+    ImportedSchema,
+    ImportSchema,
+    InspectionSchema,
+    ServerPageSchema,
+    ServerQuery,
+    ServerSchema,
+)
+from api.views import server_fields, started
+from fleet.operations import lookup, register, release
+
+blp = Blueprint("servers", __name__, url_prefix="/api/v1", description="Servers and switches")
+
+READERS = ("operator", "admin", "auditor", "automation")
+STAFF = ("operator", "admin", "automation")
+
+
+@blp.route("/servers", "listServers")
+@blp.route("/hardware/servers", "listHardwareServers")
+@requires(*READERS, job=True)
+@blp.arguments(ServerQuery, location="query")
+@reading
+@blp.response(200, ServerPageSchema)
+def list_servers(session: Session, query: dict[str, Any]) -> Any:
+    """Servers, in order of enrolment; a job's token sees those of its workflow."""
+    page = listing.servers(session, current_actor(), query)
+    return {**page, "items": [server_fields(server) for server in page["items"]]}
+
+
+@blp.route("/servers", "importServers", method="POST")
+@requires(*STAFF)
+@blp.arguments(ImportSchema)
+@writing
+@blp.response(200, ImportedSchema)
+def import_servers(session: Session, body: dict[str, Any]) -> Any:
+    """Register networks, switches and servers from an import document; what is there already is updated."""
+    return register.import_fleet(session, current_actor(), body)
+
+
+@blp.route("/servers/<server>", "getServer")
+@requires(*READERS, job=True)
+@reading
+@blp.response(200, ServerSchema)
+def get_server(session: Session, server: str) -> Any:
+    """One server by id or name."""
+    found = lookup.server(session, ids.require_or_name(server, "srv"))
+    lookup.require_own_server(session, current_actor(), found)
+    return server_fields(found)
+
+
+@blp.route("/servers/<server>/inspection", "recordInspection", method="PUT")
+@requires(*STAFF, job=True)
+@blp.arguments(InspectionSchema)
+@writing
+@blp.response(200, ServerSchema)
+def record_inspection(session: Session, body: dict[str, Any], server: str) -> Any:
+    """Store what an inspection of the hardware found."""
+    return server_fields(register.record_inspection(session, current_actor(), ids.require_or_name(server, "srv"), body))
+
+
+@blp.route("/servers/<server>/flags", "setServerFlags", method="PATCH")
+@requires("operator", "admin")
+@blp.arguments(FlagsSchema)
+@writing
+@blp.response(200, ServerSchema)
+def set_flags(session: Session, body: dict[str, Any], server: str) -> Any:
+    """Take the service's hands off a server, or put them back on."""
+    return server_fields(
+        register.set_flags(
+            session, current_actor(), ids.require_or_name(server, "srv"), body["hands_off"], body.get("reason")
+        )
+    )
+
+
+@blp.route("/servers/<server>/clean", "cleanServer", method="POST")
+@requires("operator", "admin")
+@writing
+@blp.response(202, AcceptedSchema)
+def clean(session: Session, server: str) -> Any:
+    """Wipe and verify a server that is failed, quarantined or in maintenance, so that it is offered again."""
+    workflow = release.start_clean(session, current_actor(), ids.require_or_name(server, "srv"))
+    return started(workflow.id, workflow.allocation_id, workflow.status)
+
+
+@blp.route("/servers/<server>/credential", "getServerCredential")
+@requires(*STAFF, job=True)
+@writing
+@blp.response(200, CredentialSchema)
+def server_credential(session: Session, server: str) -> Any:
+    """User and password of the server's BMC; who asked is audited."""
+    return register.server_credential(session, current_actor(), ids.require_or_name(server, "srv"))
+
+
+@blp.route("/switches/<switch>/credential", "getSwitchCredential")
+@requires(*STAFF, job=True)
+@writing
+@blp.response(200, CredentialSchema)
+def switch_credential(session: Session, switch: str) -> Any:
+    """User and password of a switch; who asked is audited."""
+    return register.switch_credential(session, current_actor(), ids.require_or_name(switch, "sw"))

@@ -1,0 +1,68 @@
+"""How entities look from outside, where that is more than their columns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import url_for
+
+from fleet.models import Allocation, GpuAllocation, Workflow, WorkflowStep
+
+
+def accepted(allocation: Allocation, *, workflow_id: str | None = None) -> dict[str, Any]:
+    """The answer to a request that started a workflow."""
+    return started(workflow_id or allocation.workflow_id, allocation.id, allocation.status)
+
+
+def started(workflow_id: str | None, allocation_id: str | None, status: str) -> dict[str, Any]:
+    """The same from its parts: ``{allocation_id, workflow_id, status, links}``."""
+    links: dict[str, str] = {}
+    if allocation_id is not None:
+        links["allocation"] = url_for("allocations.getAllocation", allocation_id=allocation_id)
+    if workflow_id is not None:
+        links["workflow"] = url_for("workflows.getWorkflow", workflow_id=workflow_id)
+        links["events"] = url_for("workflows.listWorkflowEvents", workflow_id=workflow_id)
+    return {"allocation_id": allocation_id, "workflow_id": workflow_id, "status": status, "links": links}
+
+
+def allocation_fields(allocation: Allocation) -> dict[str, Any]:
+    """An allocation with its user's and template's names, and its servers with the GPUs held on each."""
+    columns = {column.key: getattr(allocation, column.key) for column in Allocation.__table__.columns}
+    return {
+        **columns,
+        "username": allocation.user.username,
+        "template": allocation.template.name,
+        "template_version": allocation.template.version,
+        "servers": [
+            {
+                "id": held.server_id,
+                "name": held.server.name,
+                "rank": held.rank,
+                "state": held.state,
+                "address": held.address,
+                "ssh_port": held.ssh_port,
+                "ssh_user": held.ssh_user,
+                "gpus": _gpus(allocation.gpu_allocations, {gpu.id for gpu in held.server.gpus}),
+            }
+            for held in allocation.servers
+        ],
+    }
+
+
+def _gpus(held: list[GpuAllocation], of_server: set[str]) -> list[str]:
+    return sorted(row.gpu_id for row in held if row.gpu_id in of_server)
+
+
+def workflow_fields(workflow: Workflow, server_names: dict[str, str]) -> dict[str, Any]:
+    """A workflow with its plan and its ledger, oldest entry first."""
+    columns = {column.key: getattr(workflow, column.key) for column in Workflow.__table__.columns}
+    return {
+        **columns,
+        "plan": [entry["name"] for entry in workflow.steps],
+        "steps": [_step_fields(row, server_names) for row in workflow.ledger],
+    }
+
+
+def _step_fields(row: WorkflowStep, server_names: dict[str, str]) -> dict[str, Any]:
+    columns = {column.key: getattr(row, column.key) for column in WorkflowStep.__table__.columns}
+    return {**columns, "server": server_names.get(row.server_id, row.server_id)}
