@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any, ClassVar, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import flask
 import flask_smorest
@@ -23,16 +23,12 @@ MAX_NESTING = 40
 class RequestParser(FlaskParser):
     """Reads bodies and queries strictly: wrong media type 415, malformed JSON 400, unknown names 422."""
 
-    DEFAULT_UNKNOWN_BY_LOCATION: ClassVar[dict[str, str | None]] = {
-        **FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION,
-        "query": ma.RAISE,
-    }
+    def __init__(self) -> None:
+        super().__init__()
+        self.DEFAULT_UNKNOWN_BY_LOCATION = {**FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION, "query": ma.RAISE}
 
     def load_json(self, req: flask.Request, schema: ma.Schema) -> Any:
         return read_json(req)
-
-    def _handle_invalid_json_error(self, error: Any, req: flask.Request, *args: Any, **kwargs: Any) -> NoReturn:
-        raise ApiError("malformed_json", f"The body is not JSON: {error}.") from error
 
 
 def read_json(req: flask.Request) -> Any:
@@ -96,9 +92,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest
 
     ARGUMENTS_PARSER = RequestParser()
 
-    def route(  # type: ignore[override]
-        self, rule: str, operation_id: str, *, method: str = "GET", **options: Any
-    ) -> Callable[[View], View]:
+    def route(self, rule: str, operation_id: str, *, method: str = "GET", **options: Any) -> Callable[[View], View]:
         def decorate(view: View) -> View:
             documented = self.doc(operationId=operation_id)(view)
             self.add_url_rule(rule, operation_id, documented, methods=[method], **options)
@@ -116,8 +110,11 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest
         decorator: Callable[[View], View] = super().response(status_code, schema, **options)
         return decorator
 
-    def alt_response(  # type: ignore[override]
-        self, status_code: int, **options: Any
-    ) -> Callable[[View], View]:
+    @staticmethod
+    def doc(**members: Any) -> Callable[[View], View]:
+        decorator: Callable[[View], View] = flask_smorest.Blueprint.doc(**members)
+        return decorator
+
+    def alt_response(self, status_code: int, **options: Any) -> Callable[[View], View]:
         decorator: Callable[[View], View] = super().alt_response(status_code, **options)
         return decorator

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
+from typing import Any, cast
 
 from flask import Flask, request
 from flask_limiter import Limiter
@@ -36,4 +38,5 @@ def init_app(app: Flask, *, default: str, login: str, storage: str) -> None:
     )
     for endpoint in EXEMPT:
         limiter.exempt(app.view_functions[endpoint])
-    app.view_functions[LOGIN] = limiter.limit(login, key_func=get_remote_address)(app.view_functions[LOGIN])
+    limited = limiter.limit(login, key_func=get_remote_address)(app.view_functions[LOGIN])
+    app.view_functions[LOGIN] = cast(Callable[..., Any], limited)

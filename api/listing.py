@@ -1,7 +1,7 @@
 """Lists: what there is, as far as the actor may see it, a page at a time. Reading only; the rules are in `fleet`.
 
 Every function answers ``{"items": [...], "next_cursor": id or None}``. Pages are cut by keyset: ids are UUIDv7, so that
-their order is the order of birth and pages stay right while rows come and go. The cursor is the id of the last item seen.
+their order is the order of birth and pages stay right while rows come and go. The cursor is the id of the last item.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session, joinedload, selectinload
 
 from api.problems import ApiError
+from api.views import gpu_fields
 from fleet.actor import READERS, Actor
 from fleet.models import (
     Alert,
@@ -143,12 +144,7 @@ def available_gpus(session: Session, filters: Filters) -> Page:
 
 def _server_names(session: Session, identifiers: set[str]) -> dict[str, str]:
     rows = session.execute(select(Server.id, Server.name).where(Server.id.in_(identifiers)))
-    return dict(rows.tuples().all())
-
-
-def gpu_fields(gpu: Gpu, server: str) -> dict[str, Any]:
-    """A GPU's own columns and its server's name."""
-    return {**{column.key: getattr(gpu, column.key) for column in Gpu.__table__.columns}, "server": server}
+    return dict(rows.all())
 
 
 def gpu_status(session: Session, actor: Actor, gpu_id: str) -> dict[str, Any]:
@@ -205,10 +201,10 @@ def networks(session: Session, filters: Filters) -> Page:
 def workflows_by_status(session: Session) -> dict[str, int]:
     """How many workflows are in each state."""
     rows = session.execute(select(Workflow.status, func.count()).group_by(Workflow.status))
-    return dict(rows.tuples().all())
+    return dict(rows.all())
 
 
 def servers_by_status(session: Session) -> dict[str, int]:
     """How many servers are in each state."""
     rows = session.execute(select(Server.status, func.count()).group_by(Server.status))
-    return dict(rows.tuples().all())
+    return dict(rows.all())

@@ -23,7 +23,8 @@ MASK = "********"
 _SECRET_NAME = re.compile(r"passw(or)?d|token|secret|authorization|credential|private_key|cookie", re.IGNORECASE)
 # API and job tokens, JWTs, and whatever follows "Bearer".
 _SECRET_TEXT = re.compile(r"pbd_[A-Za-z0-9_-]{6,}|eyJ[\w-]+\.[\w-]+\.[\w-]*|(?<=Bearer )\S+")
-_QUIET_ROUTES = frozenset({"healthz", "readyz", "metrics"})
+INGEST = "ingest.ingestReport"
+_QUIET = "health."
 
 
 def mask(value: Any) -> Any:
@@ -83,9 +84,11 @@ def init_app(app: Flask) -> None:
     logger = get_logger()
 
     def log_request(response: Response) -> Response:
-        quiet = (request.endpoint or "").rpartition(".")[2] in _QUIET_ROUTES and response.status_code < 400
+        quiet = (request.endpoint or "").startswith(_QUIET) and response.status_code < 400
         actor = g.get("actor")
-        fields = {
+        # the token of an ingest route stands in its path, therefore the rule
+        path = request.url_rule.rule if request.endpoint == INGEST and request.url_rule else request.path
+        fields: dict[str, Any] = {
             "event": {
                 "action": request.endpoint,
                 "duration": int((time.perf_counter() - g.get("started", time.perf_counter())) * 1e9),
@@ -95,12 +98,11 @@ def init_app(app: Flask) -> None:
                 "request": {"id": g.get("request_id"), "method": request.method},
                 "response": {"status_code": response.status_code},
             },
-            # a token of an ingest route stands in the path, therefore the rule where there is one
-            "url": {"path": request.url_rule.rule if request.url_rule else request.path},
+            "url": {"path": path},
             "client": {"address": request.remote_addr},
             "user": {"id": actor.id, "name": actor.username, "roles": [actor.role]} if actor else {},
         }
-        message = f"{request.method} {fields['url']['path']} {response.status_code}"
+        message = f"{request.method} {path} {response.status_code}"
         (logger.debug if quiet else logger.info)(message, **_without_event(fields))
         return response
 

@@ -304,7 +304,7 @@ def init_app(app: Flask) -> None:
 
     def on_http_exception(error: HTTPException) -> Response:
         if error.response is not None and error.code is not None and error.code < 400:  # a redirect is no error
-            return current_app.make_response(error.response)  # type: ignore[arg-type]
+            return current_app.make_response(error.response)
         return respond(from_http_exception(error))
 
     def on_exception(error: Exception) -> Response:

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import ecs_logging
-import gunicorn.app.base
-import gunicorn.glogging
+import gunicorn.app.base  # type: ignore[import-untyped]
+import gunicorn.glogging  # type: ignore[import-untyped]
 from flask import Flask
 
 from api import logs

@@ -17,12 +17,14 @@ class ApiSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="PALEBLUEDOT_API_", extra="ignore")
 
-    threads: int = Field(16, ge=2, le=256, description="requests answered at the same time")
-    tls_cert_file: Path | None = Field(None, description="PEM certificate chain; serves https with it")
-    tls_key_file: Path | None = Field(None, description="PEM key of that certificate")
-    proxy_count: int = Field(0, ge=0, le=5, description="trusted reverse proxies whose X-Forwarded-* are believed")
+    threads: int = Field(default=16, ge=2, le=256, description="requests answered at the same time")
+    tls_cert_file: Path | None = Field(default=None, description="PEM certificate chain; serves https with it")
+    tls_key_file: Path | None = Field(default=None, description="PEM key of that certificate")
+    proxy_count: int = Field(
+        default=0, ge=0, le=5, description="trusted reverse proxies whose X-Forwarded-* are believed"
+    )
     rate_limit_storage: str = Field(
-        "memory://", description="where Flask-Limiter counts; redis:// for several instances"
+        default="memory://", description="where Flask-Limiter counts; redis:// for several instances"
     )
 
     @model_validator(mode="after")

@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from flask import url_for
+from sqlalchemy import inspect
+from sqlalchemy.orm import Session
 
-from fleet.models import Allocation, GpuAllocation, Workflow, WorkflowStep
+from fleet.models import Allocation, Base, Gpu, GpuAllocation, Server, Workflow
+from fleet.operations import lookup
 
 
 def accepted(allocation: Allocation, *, workflow_id: str | None = None) -> dict[str, Any]:
@@ -27,9 +30,8 @@ def started(workflow_id: str | None, allocation_id: str | None, status: str) -> 
 
 def allocation_fields(allocation: Allocation) -> dict[str, Any]:
     """An allocation with its user's and template's names, and its servers with the GPUs held on each."""
-    columns = {column.key: getattr(allocation, column.key) for column in Allocation.__table__.columns}
     return {
-        **columns,
+        **_columns(allocation),
         "username": allocation.user.username,
         "template": allocation.template.name,
         "template_version": allocation.template.version,
@@ -53,16 +55,29 @@ def _gpus(held: list[GpuAllocation], of_server: set[str]) -> list[str]:
     return sorted(row.gpu_id for row in held if row.gpu_id in of_server)
 
 
-def workflow_fields(workflow: Workflow, server_names: dict[str, str]) -> dict[str, Any]:
-    """A workflow with its plan and its ledger, oldest entry first."""
-    columns = {column.key: getattr(workflow, column.key) for column in Workflow.__table__.columns}
+def server_fields(server: Server) -> dict[str, Any]:
+    """A server with its NICs and GPUs."""
     return {
-        **columns,
-        "plan": [entry["name"] for entry in workflow.steps],
-        "steps": [_step_fields(row, server_names) for row in workflow.ledger],
+        **_columns(server),
+        "nics": [{**_columns(nic), "switch": nic.switch.name if nic.switch else None} for nic in server.nics],
+        "gpus": [gpu_fields(gpu, server.name) for gpu in server.gpus],
     }
 
 
-def _step_fields(row: WorkflowStep, server_names: dict[str, str]) -> dict[str, Any]:
-    columns = {column.key: getattr(row, column.key) for column in WorkflowStep.__table__.columns}
-    return {**columns, "server": server_names.get(row.server_id, row.server_id)}
+def gpu_fields(gpu: Gpu, server: str) -> dict[str, Any]:
+    """A GPU and the name of its server."""
+    return {**_columns(gpu), "server": server}
+
+
+def workflow_fields(session: Session, workflow: Workflow) -> dict[str, Any]:
+    """A workflow with its plan and its ledger, oldest entry first."""
+    names = {server.id: server.name for server in lookup.workflow_servers(session, workflow)}
+    return {
+        **_columns(workflow),
+        "plan": [entry["name"] for entry in workflow.steps],
+        "steps": [{**_columns(row), "server": names.get(row.server_id, row.server_id)} for row in workflow.ledger],
+    }
+
+
+def _columns(row: Base) -> dict[str, Any]:
+    return {attribute.key: getattr(row, attribute.key) for attribute in inspect(row).mapper.column_attrs}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from flask import current_app
-from fleet.operations.allocate import AllocateRequest, reserve
 from sqlalchemy.orm import Session
 
 from api import ids, listing, protocol
@@ -25,6 +24,7 @@ from api.schemas.allocations import (
 from api.views import accepted, allocation_fields
 from api.waiting import Waiters, preferred_wait
 from fleet.operations import lookup, release
+from fleet.operations.allocate import AllocateRequest, reserve
 from fleet.states import WORKFLOW_ENDED
 
 blp = Blueprint("allocations", __name__, url_prefix="/api/v1", description="Allocations of GPUs")

@@ -53,7 +53,7 @@ def set_freeze(session: Session, body: dict[str, Any]) -> Any:
 @writing
 @blp.response(200, StoredSchema)
 def store_telemetry(session: Session, body: dict[str, Any]) -> Any:
-    """Store figures of servers and GPUs, and evaluate the alerts they may raise or resolve."""
+    """Store figures of servers and GPUs; those of machines nobody registered are left out."""
     return {"stored": telemetry.store(session, current_actor(), body["points"])}
 
 

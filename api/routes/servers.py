@@ -22,7 +22,7 @@ from api.schemas.servers import (
     ServerSchema,
 )
 from api.views import server_fields, started
-from fleet.operations import lookup, register, release
+from fleet.operations import credentials, lookup, register, release
 
 blp = Blueprint("servers", __name__, url_prefix="/api/v1", description="Servers and switches")
 
@@ -103,7 +103,7 @@ def clean(session: Session, server: str) -> Any:
 @blp.response(200, CredentialSchema)
 def server_credential(session: Session, server: str) -> Any:
     """User and password of the server's BMC; who asked is audited."""
-    return register.server_credential(session, current_actor(), ids.require_or_name(server, "srv"))
+    return credentials.server_credential(session, current_actor(), ids.require_or_name(server, "srv"))
 
 
 @blp.route("/switches/<switch>/credential", "getSwitchCredential")
@@ -112,4 +112,4 @@ def server_credential(session: Session, server: str) -> Any:
 @blp.response(200, CredentialSchema)
 def switch_credential(session: Session, switch: str) -> Any:
     """User and password of a switch; who asked is audited."""
-    return register.switch_credential(session, current_actor(), ids.require_or_name(switch, "sw"))
+    return credentials.switch_credential(session, current_actor(), ids.require_or_name(switch, "sw"))

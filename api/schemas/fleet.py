@@ -20,13 +20,27 @@ class FreezeAnswerSchema(Answer):
     reason = fields.String(required=True, allow_none=True)
 
 
+def _figure(description: str) -> fields.Float:
+    return fields.Float(allow_none=True, allow_nan=False, metadata={"description": description})
+
+
+class PointSchema(Request):
+    """One sample of a server, or of one of its GPUs; unknown is null."""
+
+    server = text("The server's name or id.", required=True)
+    gpu = text("Slot or id of the GPU; null: the server as a whole.", allow_none=True)
+    timestamp = fields.AwareDateTime(metadata={"description": "RFC 3339; default: now."})
+    cpu_usage = _figure("Percent.")
+    memory_usage = _figure("Percent.")
+    gpu_usage = _figure("Percent.")
+    temperature = _figure("Celsius.")
+    memory_temperature = _figure("Celsius.")
+    margin_celsius = _figure("Celsius left to the slow-down temperature.")
+    power_consumption = _figure("Watts.")
+
+
 class TelemetrySchema(Request):
-    points = fields.List(
-        fields.Dict(keys=fields.String()),
-        required=True,
-        validate=validate.Length(max=MOST_POINTS),
-        metadata={"description": "Samples of servers and GPUs."},
-    )
+    points = fields.List(fields.Nested(PointSchema), required=True, validate=validate.Length(max=MOST_POINTS))
 
 
 class StoredSchema(Answer):

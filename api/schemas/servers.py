@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from marshmallow import fields, validate
+from marshmallow import INCLUDE, Schema, fields, validate
 
-from api.schemas.base import Answer, PageQuery, Request, page_of, text
+from api.schemas.base import Answer, PageQuery, Request, choice, page_of, text
 from api.schemas.gpus import GpuSchema
 
 
@@ -19,6 +19,20 @@ class NicSchema(Answer):
     mac = fields.String(required=True)
     switch = fields.String(required=True, allow_none=True, metadata={"description": "The switch's name."})
     switch_port = fields.String(required=True, allow_none=True)
+
+
+class Facts(Schema):
+    """What hardware said: more than we know is no error."""
+
+    class Meta:
+        unknown = INCLUDE
+
+
+def number(description: str, low: int, high: int) -> fields.Integer:
+    """A whole number or its decimal text (spreadsheets), within bounds; null is unknown."""
+    return fields.Integer(
+        allow_none=True, validate=validate.Range(min=low, max=high), metadata={"description": description}
+    )
 
 
 class ServerSchema(Answer):
@@ -66,12 +80,106 @@ class FlagsSchema(Request):
     reason = text("Why; shown to everybody who is stopped by it.", length=1024, allow_none=True)
 
 
+class NetworkEntrySchema(Request):
+    name = text("A DNS label.", length=63, required=True)
+    purpose = choice(("provisioning", "quarantine", "tenant", "management"), "What it is for.", allow_none=True)
+    vlan = number("VLAN id.", 1, 4094)
+    vni = number("VXLAN network identifier.", 1, 2**24 - 1)
+    cidr = text("Addresses, such as 10.0.0.0/24.", length=64, allow_none=True)
+    gateway = text("Address of the gateway.", length=64, allow_none=True)
+
+
+class SwitchEntrySchema(Request):
+    name = text("A DNS label.", length=63, required=True)
+    address = text("Address or name.", length=255, allow_none=True)
+    grpc_port = number("Port of gNMI.", 1, 65535)
+    dialect = text("How the network OS speaks OpenConfig.", length=32, allow_none=True)
+    username = text("User of gNMI.", allow_none=True)
+    password = text("Its password; kept encrypted.", length=1024, allow_none=True)
+    ca_path = text("PEM file to verify the switch with.", length=1024, allow_none=True)
+
+
+class NicEntrySchema(Request):
+    mac = text("MAC address.", length=17, required=True)
+    switch = text("Name of the switch.", length=63, allow_none=True)
+    port = text("Interface of the switch.", allow_none=True)
+
+
+class ProfileEntrySchema(Request):
+    bios = fields.Dict(keys=fields.String(), allow_none=True, metadata={"description": "Wanted BIOS attributes."})
+    boot_order = fields.List(text("A boot option."), allow_none=True, validate=validate.Length(max=64))
+
+
+class ServerEntrySchema(Request):
+    name = text("A DNS label; the inventory_hostname.", length=63, required=True)
+    bmc_address = text("Address or name of the BMC.", length=255, allow_none=True)
+    bmc_port = number("Port of the BMC.", 1, 65535)
+    bmc_protocol = choice(("auto", "redfish", "ipmi"), "How the BMC is spoken to.", allow_none=True)
+    bmc_username = text("User of the BMC.", allow_none=True)
+    bmc_password = text("Its password; kept encrypted.", length=1024, allow_none=True)
+    bmc_ca_path = text("PEM file to verify the BMC with.", length=1024, allow_none=True)
+    bmc_validate_certs = fields.Boolean(allow_none=True)
+    bmc_fingerprint = text("Pinned certificate.", allow_none=True)
+    rack = text("Rack.", allow_none=True)
+    pool = text("Pool.", allow_none=True)
+    nvlink_domain = text("NVLink domain.", allow_none=True)
+    cpu_count = number("CPU sockets.", 1, 65536)
+    memory_gb = number("Main memory.", 1, 2**24)
+    storage_gb = number("Local storage.", 1, 2**30)
+    nics = fields.List(fields.Nested(NicEntrySchema), allow_none=True, validate=validate.Length(max=64))
+    disks = fields.List(text("A device path."), allow_none=True, validate=validate.Length(max=256))
+    hardware_profile = fields.Nested(ProfileEntrySchema, allow_none=True)
+
+
 class ImportSchema(Request):
     """The fleet's document: see ARCHITECTURE.md, "The import document"."""
 
-    networks = fields.List(fields.Dict(), validate=validate.Length(max=4096))
-    switches = fields.List(fields.Dict(), validate=validate.Length(max=4096))
-    servers = fields.List(fields.Dict(), validate=validate.Length(max=10_000))
+    networks = fields.List(fields.Nested(NetworkEntrySchema), validate=validate.Length(max=4096))
+    switches = fields.List(fields.Nested(SwitchEntrySchema), validate=validate.Length(max=4096))
+    servers = fields.List(fields.Nested(ServerEntrySchema), validate=validate.Length(max=10_000))
+
+
+class FoundGpuSchema(Facts):
+    id = text("The BMC's name for the slot.", allow_none=True)
+    model = text("Model.", allow_none=True)
+    serial_number = text("Serial number.", allow_none=True)
+    memory_gb = number("Memory as it is marketed.", 1, 2**20)
+    pci_address = text("PCI address.", length=32, allow_none=True)
+    uuid = text("UUID.", length=64, allow_none=True)
+
+
+class FoundNicSchema(Facts):
+    mac = text("MAC address.", length=64, allow_none=True)
+
+
+class FoundDiskSchema(Facts):
+    device = text("Device path.", required=True)
+
+
+class BmcFactsSchema(Facts):
+    """What `bmc_info` returns as `bmc`; what the record has no place for is ignored."""
+
+    manufacturer = text("Maker.", allow_none=True)
+    model = text("Model.", allow_none=True)
+    serial_number = text("Serial number.", allow_none=True)
+    protocol = text("How the BMC was spoken to.", length=16, allow_none=True)
+    bios_version = text("BIOS version.", allow_none=True)
+    bmc_firmware_version = text("Version of the BMC's firmware.", allow_none=True)
+    cpu_count = number("CPU sockets.", 0, 65536)
+    memory_gb = number("Main memory.", 0, 2**24)
+    storage_gb = number("Local storage.", 0, 2**30)
+    capabilities = fields.Dict(keys=fields.String(), allow_none=True)
+    bios_attributes = fields.Dict(keys=fields.String(), allow_none=True)
+    raid_config = fields.Dict(keys=fields.String(), allow_none=True)
+    disks = fields.List(fields.Nested(FoundDiskSchema), allow_none=True, validate=validate.Length(max=256))
+    gpus = fields.List(fields.Nested(FoundGpuSchema), allow_none=True, validate=validate.Length(max=256))
+
+
+class InspectionSchema(BmcFactsSchema):
+    """The facts as they are, or under `bmc`; and what the NICs saw."""
+
+    bmc = fields.Nested(BmcFactsSchema)
+    nics = fields.List(fields.Nested(FoundNicSchema), allow_none=True, validate=validate.Length(max=64))
 
 
 class ImportedSchema(Answer):

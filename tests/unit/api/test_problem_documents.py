@@ -20,7 +20,7 @@ def problem(response: TestResponse, status: int, code: str) -> dict[str, object]
     assert response.status_code == status, response.text
     assert response.mimetype == "application/problem+json"
     document: dict[str, object] = json.loads(response.data)
-    assert MEMBERS <= document.keys()
+    assert document.keys() >= MEMBERS
     assert (document["status"], document["code"]) == (status, code)
     assert document["request_id"] == response.headers["X-Request-Id"]
     assert document["detail"] and document["next"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from itertools import pairwise
 
 import pytest
 
@@ -38,7 +39,7 @@ def test_it_looks_at_most_four_times_a_second() -> None:
 
     assert Waiters(1).wait_until(done, 1.0) is False
     assert 2 <= len(looks) <= 5
-    assert all(later - earlier > 0.2 for earlier, later in zip(looks, looks[1:-1], strict=False))
+    assert all(later - earlier > 0.2 for earlier, later in pairwise(looks[:-1]))
 
 
 def test_it_ends_as_soon_as_it_is_done() -> None:
