@@ -5,16 +5,20 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import fleet
+import fleet.secrets  # an error class of its own
 from api.problems import CODES, title_of
-from fleet import errors as fleet_errors
 from fleet.errors import FleetError
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "errors.md"
+
+SEE_NEXT = "See `next` of the answer."
 
 HEAD = """\
 # Error codes
@@ -51,21 +55,31 @@ class Entry:
 def catalogue() -> list[Entry]:
     """All codes that a problem document can carry, by name."""
     entries = {code: Entry(code, kind.status, kind.title, kind.next) for code, kind in CODES.items()}
-    for kind in _subclasses(FleetError):
-        entries.setdefault(kind.code, _entry(kind))
+    kinds: dict[str, type[FleetError]] = {kind.__name__: kind for kind in (FleetError, *_subclasses(FleetError))}
+    for kind in kinds.values():
+        meaning = (inspect.getdoc(kind) or title_of(kind.code)).split("\n\n")[0].replace("\n", " ")
+        entries.setdefault(kind.code, Entry(kind.code, kind.status, meaning, SEE_NEXT))
+    for code, kind_name in _refined_codes():
+        if kind_name in kinds:
+            entries.setdefault(code, Entry(code, kinds[kind_name].status, f"{title_of(code)}.", SEE_NEXT))
     return sorted(entries.values())
-
-
-def _entry(kind: type[FleetError]) -> Entry:
-    first_line = (inspect.getdoc(kind) or title_of(kind.code)).split("\n\n")[0].replace("\n", " ")
-    return Entry(kind.code, kind.status, first_line, getattr(kind, "next", None) or "See `next` of the answer.")
 
 
 def _subclasses(base: type[FleetError]) -> Iterator[type[FleetError]]:
     for kind in base.__subclasses__():
-        if kind.__module__ == fleet_errors.__name__:
+        if kind.__module__.partition(".")[0] == "fleet":
             yield kind
         yield from _subclasses(kind)
+
+
+def _refined_codes() -> Iterator[tuple[str, str]]:
+    """``(code, class)`` of every ``SomeError(…, code="more_exact")`` in the rules: an instance may refine its class."""
+    for source in sorted(Path(fleet.__path__[0]).rglob("*.py")):
+        for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                for keyword in node.keywords:
+                    if keyword.arg == "code" and isinstance(keyword.value, ast.Constant):
+                        yield str(keyword.value.value), node.func.id
 
 
 def render() -> str:

@@ -43,7 +43,7 @@ CODES: dict[str, ErrorCode] = {
     "malformed_json": ErrorCode(400, "Malformed JSON", "Send one valid UTF-8 JSON document."),
     "bad_request": ErrorCode(400, "Bad request", f"Compare the request with {DOCUMENTATION}."),
     "authentication_required": ErrorCode(
-        401, "Authentication required", "Send 'Authorization: Bearer <token>'; POST /api/v1/auth/login gives one."
+        401, "Authentication required", "Send a bearer token in Authorization; POST /api/v1/auth/login gives one."
     ),
     "invalid_token": ErrorCode(401, "Invalid token", "Log in again with POST /api/v1/auth/login."),
     "token_expired": ErrorCode(
@@ -65,10 +65,10 @@ CODES: dict[str, ErrorCode] = {
     "body_too_large": ErrorCode(413, "Body too large", "Send a smaller body; split long lists over several requests."),
     "uri_too_long": ErrorCode(414, "URI too long", "Shorten the query."),
     "unsupported_media_type": ErrorCode(
-        415, "Unsupported media type", "Send JSON with 'Content-Type: application/json'."
+        415, "Unsupported media type", "Send JSON, and say so: Content-Type: application/json."
     ),
     "validation_failed": ErrorCode(
-        422, "Validation failed", "Correct the fields listed in 'errors' and send it again."
+        422, "Validation failed", "Correct the fields listed in `errors` and send it again."
     ),
     "wrong_id_kind": ErrorCode(422, "Wrong kind of id", "Use an id with one of the prefixes that the route takes."),
     "invalid_characters": ErrorCode(422, "Invalid characters", "Send valid Unicode text without NUL characters."),

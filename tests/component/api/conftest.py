@@ -14,7 +14,7 @@ from flask import Flask
 from api.app import create_app
 from fleet import db
 from fleet.actor import ROLES, SYSTEM
-from fleet.operations import templates, users
+from fleet.operations import lookup, templates, users
 from fleet.settings import get_settings
 from tests.component.api.support import PASSWORD, SERVERS, Caller, fleet_document, inspection
 
@@ -45,7 +45,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prepared]:
                 users.create_user(session, SYSTEM, role, PASSWORD, role=role)
             users.create_user(session, SYSTEM, "neighbour", PASSWORD)
             for name in (*ROLES, "neighbour"):
-                row = users.lookup.user(session, name)
+                row = lookup.user(session, name)
                 actor = users.actor_of(session, row.id)
                 tokens[name] = users.mint_token(session, actor, "tests").token
                 users.set_quota(session, SYSTEM, name, max_gpu_count=8, max_memory_gb=None, max_storage_gb=None)

@@ -83,7 +83,7 @@ def test_a_wait_ends_when_the_release_has_ended(user: Caller, automation: Caller
     assert still.headers["Preference-Applied"] == "wait=1"
 
     runner = Runner.claim(
-        Caller(automation.client.application.test_client(), automation.token), still.json["workflow_id"]
+        Caller(automation.client.application.test_client(), automation.token), body(still, 202)["workflow_id"]
     )
     worker = threading.Thread(target=runner.run_all)
     worker.start()
