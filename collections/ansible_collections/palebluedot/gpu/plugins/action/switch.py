@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
-from ansible_collections.palebluedot.gpu.plugins.plugin_utils.inworker import InWorkerAction
+from ansible_collections.palebluedot.gpu.plugins.plugin_utils.inworker import InWorkerAction, preload
+
+preload("switch_port")
 
 
 class ActionModule(InWorkerAction):

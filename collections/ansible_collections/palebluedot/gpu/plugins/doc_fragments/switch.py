@@ -20,7 +20,7 @@ options:
     required: true
   switch_grpc_port:
     description:
-      - Port of its gNMI service. The default is that of O(switch_dialect).
+      - Port of its gNMI service. The default is that of O(switch_dialect), 9339, 6030 or 8080.
       - The environment variable E(PALEBLUEDOT_SWITCH_GRPC_PORT) is used when the option is not set.
     type: int
   switch_username:
@@ -46,6 +46,7 @@ options:
       - Network operating system of the switch, as far as its gNMI differs.
       - The environment variable E(PALEBLUEDOT_SWITCH_DIALECT) is used when the option is not set.
     type: str
+    choices: [openconfig, eos, sonic]
     default: openconfig
   switch_ca_path:
     description:
