@@ -22,7 +22,8 @@ SYSTEM_FANS = 12
 
 @dataclass(frozen=True)
 class Sensor:
-    """One sensor. ``kind`` is a Redfish ReadingType; ``related`` a path below /redfish/v1."""
+    """One sensor. ``kind`` is a Redfish ReadingType; ``related`` a path below /redfish/v1; ``context``
+    a Redfish PhysicalContext, "" where the firmware gives none."""
 
     id: str
     chassis: str
@@ -132,7 +133,7 @@ def component_sensors(machine: Machine) -> Iterator[Sensor]:
             **more,  # type: ignore[arg-type]
         )
 
-    yield Sensor("HGX_BMC_0_Temp_0", "HGX_BMC_0", "Temperature", ambient_celsius(machine) + 4, "GPUSubsystem")
+    yield Sensor("HGX_BMC_0_Temp_0", "HGX_BMC_0", "Temperature", ambient_celsius(machine) + 4, "")
     yield sensor(
         "HGX_FPGA_0", "TEMP_0", 33 + _wobble(machine, 1, 0.5), "FPGA", "/Systems/HGX_Baseboard_0/Processors/FPGA_0"
     )

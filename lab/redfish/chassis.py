@@ -276,7 +276,7 @@ def sensor(bmc: RedfishBmc, id: str, sensor_id: str) -> Body | None:
     thresholds = {name: {"Reading": value} for name, value in found.thresholds.items()}
     common: Body = {
         "Id": found.id,
-        "PhysicalContext": found.context,
+        **_context(found),
         "Reading": None if found.reading is None else round(found.reading, 6),
         "ReadingType": found.kind,
     }
@@ -304,6 +304,10 @@ def sensor(bmc: RedfishBmc, id: str, sensor_id: str) -> Body | None:
         RelatedItem=[link(found.related)],
         Status=hgx_status(found.health, state),
     )
+
+
+def _context(sensor: Sensor) -> Body:
+    return {"PhysicalContext": sensor.context} if sensor.context else {}
 
 
 @routes.get("/Chassis/{id}/EnvironmentMetrics")
@@ -391,7 +395,7 @@ def thermal_metrics(bmc: RedfishBmc, id: str) -> Body | None:
                 "@odata.id": f"{ROOT}/Chassis/{id}/Sensors/{sensor.id}",
                 "DataSourceUri": f"{ROOT}/Chassis/{id}/Sensors/{sensor.id}",
                 "DeviceName": id.removeprefix("HGX_"),
-                **({} if id == "HGX_BMC_0" else {"PhysicalContext": sensor.context}),
+                **_context(sensor),
                 "Reading": f"{sensor.reading:.6f}",
             }
             for sensor in temperatures
