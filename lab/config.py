@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import secrets
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 PROVISIONING_VLAN = 100
@@ -13,6 +13,7 @@ MANAGEMENT_VLAN = 10
 FIRST_TENANT_VLAN = 1001
 SERVERS_PER_SWITCH = 32
 MAX_SERVERS = 960
+FIRST_BLOCK, LAST_BLOCK = 16, 250
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,7 @@ class LabConfig:
     delays: Delays
     speed: float = 1.0
     ipmi: bool = False
-    ssh_port: int = 0  # 0: a free one is found at start
+    block: int = FIRST_BLOCK
 
     def network(self, purpose: str) -> Network:
         """The first network of a purpose. Raises KeyError when there is none."""
@@ -146,9 +147,6 @@ class LabConfig:
         """VLANs that carry boot services: provisioning and quarantine."""
         return frozenset(n.vlan for n in self.networks if n.purpose in ("provisioning", "quarantine"))
 
-    def with_ssh_port(self, port: int) -> LabConfig:
-        return replace(self, ssh_port=port)
-
 
 def make_config(
     directory: Path,
@@ -156,16 +154,16 @@ def make_config(
     speed: float = 1.0,
     delays: str = "none",
     ipmi: bool = False,
-    block: int | None = None,
+    block: int = FIRST_BLOCK,
 ) -> LabConfig:
-    """A lab of ``servers`` machines. ``block`` is the second octet of its 127.x.0.0/16 (random when absent, so that
-    several labs can run at once). Raises ValueError for a size or a set of delays that does not exist."""
+    """A lab of ``servers`` machines. ``block`` is the second octet of its 127.x.0.0/16; labs that run at the same time
+    need different ones. Raises ValueError for a size or a set of delays that does not exist."""
     if not 1 <= servers <= MAX_SERVERS:
         raise ValueError(f"servers must be between 1 and {MAX_SERVERS}, not {servers}")
     if delays not in DELAYS:
         raise ValueError(f"delays must be one of {', '.join(DELAYS)}, not {delays!r}")
-    if block is None:
-        block = secrets.choice(range(16, 251))
+    if not FIRST_BLOCK <= block <= LAST_BLOCK:
+        raise ValueError(f"block must be between {FIRST_BLOCK} and {LAST_BLOCK}, not {block}")
     switches = tuple(SwitchConfig(f"leaf{n + 1}") for n in range(-(-servers // SERVERS_PER_SWITCH)))
     machines = tuple(_machine(n, block, switches) for n in range(servers))
     return LabConfig(
@@ -176,6 +174,7 @@ def make_config(
         delays=DELAYS[delays],
         speed=speed,
         ipmi=ipmi,
+        block=block,
     )
 
 

@@ -62,6 +62,9 @@ class Fabric(Protocol):
     def tenant_vlan_of(self, address: str) -> int | None:
         """VLAN of the tenant network an address belongs to."""
 
+    async def wait_for_change(self) -> None:
+        """Return when a port or a VLAN has changed."""
+
 
 class SystemRunner(Protocol):
     """The operating system installed on a drive (``lab/system.py``)."""
