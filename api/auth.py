@@ -25,6 +25,7 @@ from flask_jwt_extended import (
 from flask_jwt_extended.exceptions import JWTExtendedException, NoAuthorizationError
 from jwt.exceptions import ExpiredSignatureError, PyJWTError
 
+from api.idempotency import HEADER, KEY_PARAMETER, Replays
 from api.problems import ApiError
 from api.records import record
 from fleet.actor import ROLES, Actor
@@ -40,12 +41,13 @@ EVERYBODY = ROLES
 """Every role there is: for what anybody may do once logged in."""
 
 
-def requires(*roles: str, job: bool = False) -> Callable[[View], View]:
+def requires(*roles: str, job: bool = False, keyed: bool = False) -> Callable[[View], View]:
     """Let a view be reached by these roles only.
 
     Args:
         roles: at least one of `fleet.actor.ROLES`.
         job: whether a job's token may come here too; a ``workflow_id`` in the path must then be its own.
+        keyed: whether an Idempotency-Key makes a repetition get the first answer (`api.idempotency`).
     """
     unknown = set(roles) - set(ROLES)
     if not roles or unknown:
@@ -57,11 +59,18 @@ def requires(*roles: str, job: bool = False) -> Callable[[View], View]:
             actor = identify()
             g.actor = actor
             _admit(actor, roles, job, request.view_args or {})
+            if keyed and request.headers.get(HEADER):
+                replays: Replays = current_app.extensions[Replays.EXTENSION]
+                return replays.run(
+                    actor.workflow_id or actor.id, lambda: current_app.make_response(view(*args, **kwargs))
+                )
             return view(*args, **kwargs)
 
+        parameters = {"parameters": [KEY_PARAMETER]} if keyed else {}
         _document(
             guarded,
             {
+                **parameters,
                 "security": [{"bearer": []}],
                 "x-roles": list(roles),
                 "x-job-token": job,
@@ -200,4 +209,5 @@ def init_app(app: Flask, settings: Settings) -> None:
         JWT_REFRESH_TOKEN_EXPIRES=timedelta(seconds=settings.refresh_token_ttl_s),
     )
     JWTManager(app)
+    app.extensions[Replays.EXTENSION] = Replays()
     app.extensions[TokenUses.EXTENSION] = TokenUses(users.TOKEN_USE_RESOLUTION.total_seconds())

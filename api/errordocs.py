@@ -55,7 +55,8 @@ class Entry:
 def catalogue() -> list[Entry]:
     """All codes that a problem document can carry, by name."""
     entries = {code: Entry(code, kind.status, kind.title, kind.next) for code, kind in CODES.items()}
-    kinds: dict[str, type[FleetError]] = {kind.__name__: kind for kind in (FleetError, *_subclasses(FleetError))}
+    classes: list[type[FleetError]] = [FleetError, *_subclasses(FleetError)]
+    kinds = {kind.__name__: kind for kind in classes}
     for kind in kinds.values():
         meaning = (inspect.getdoc(kind) or title_of(kind.code)).split("\n\n")[0].replace("\n", " ")
         entries.setdefault(kind.code, Entry(kind.code, kind.status, meaning, SEE_NEXT))

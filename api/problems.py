@@ -60,6 +60,9 @@ CODES: dict[str, ErrorCode] = {
     "not_acceptable": ErrorCode(406, "Not acceptable", "Accept application/json."),
     "request_timeout": ErrorCode(408, "Request timeout", "Send the request again, faster."),
     "conflict": ErrorCode(409, "Conflict", "Read the resource again, then decide."),
+    "idempotency_mismatch": ErrorCode(
+        409, "Idempotency key used before", "Repeat the request unchanged, or use a new key for a new request."
+    ),
     "gone": ErrorCode(410, "Gone", "The resource is no longer there."),
     "length_required": ErrorCode(411, "Length required", "Send a Content-Length header."),
     "body_too_large": ErrorCode(413, "Body too large", "Send a smaller body; split long lists over several requests."),
@@ -234,7 +237,7 @@ def _detail(code: str, error: HTTPException, errors: list[dict[str, str]] | None
     if errors:
         return "; ".join(f"{entry['field']}: {entry['detail']}" for entry in errors[:5])
     if code == "body_too_large":
-        limit = current_app.config["MAX_CONTENT_LENGTH"]
+        limit = request.max_content_length
         return f"The body is larger than this service takes ({limit} bytes)."
     if code == "unknown_route":
         return f"There is no {request.path}."

@@ -27,6 +27,10 @@ SECURITY_HEADERS = {
 }
 STRICT_TRANSPORT = "max-age=31536000"
 
+# Routes that take a whole fleet at once: 20,000 samples, or an import document of thousands of servers.
+BULK_ROUTES = frozenset({"fleet.storeTelemetry", "servers.importServers"})
+BULK_BYTES = 8 * 1024 * 1024
+
 # A refused upload is read to its end, up to here, so that the sender gets the answer and not a reset connection.
 DRAIN_BYTES = 64 * 1024 * 1024
 
@@ -40,6 +44,8 @@ def assign_id() -> None:
 
 def refuse_unusable() -> None:
     """Refuse, before any view runs, a body over the limit and text that no database can store."""
+    if request.endpoint in BULK_ROUTES:
+        request.max_content_length = max(BULK_BYTES, request.max_content_length or 0)
     length, limit = request.content_length, request.max_content_length
     if length is not None and limit is not None and length > limit:
         _drain(length)

@@ -48,7 +48,7 @@ def set_freeze(session: Session, body: dict[str, Any]) -> Any:
 
 
 @blp.route("/telemetry", "storeTelemetry", method="POST")
-@requires("automation", "operator", "admin")
+@requires("automation", "operator", "admin", keyed=True)
 @blp.arguments(TelemetrySchema)
 @writing
 @blp.response(200, StoredSchema)

@@ -43,7 +43,7 @@ def list_servers(session: Session, query: dict[str, Any]) -> Any:
 
 
 @blp.route("/servers", "importServers", method="POST")
-@requires(*STAFF)
+@requires(*STAFF, keyed=True)
 @blp.arguments(ImportSchema)
 @writing
 @blp.response(200, ImportedSchema)
@@ -103,7 +103,7 @@ def clean(session: Session, server: str) -> Any:
 @blp.response(200, CredentialSchema)
 def server_credential(session: Session, server: str) -> Any:
     """User and password of the server's BMC; who asked is audited."""
-    return credentials.server_credential(session, current_actor(), ids.require_or_name(server, "srv"))
+    return credentials.of_server(session, current_actor(), ids.require_or_name(server, "srv"))
 
 
 @blp.route("/switches/<switch>/credential", "getSwitchCredential")
@@ -112,4 +112,4 @@ def server_credential(session: Session, server: str) -> Any:
 @blp.response(200, CredentialSchema)
 def switch_credential(session: Session, switch: str) -> Any:
     """User and password of a switch; who asked is audited."""
-    return credentials.switch_credential(session, current_actor(), ids.require_or_name(switch, "sw"))
+    return credentials.of_switch(session, current_actor(), ids.require_or_name(switch, "sw"))

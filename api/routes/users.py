@@ -55,7 +55,7 @@ def list_ssh_keys(session: Session, query: dict[str, Any]) -> Any:
 
 
 @blp.route("/ssh-keys", "addSshKey", method="POST")
-@requires(*EVERYBODY)
+@requires(*EVERYBODY, keyed=True)
 @blp.arguments(NewSshKeySchema)
 @writing
 @blp.response(201, SshKeySchema)
@@ -84,7 +84,7 @@ def list_tokens(session: Session, query: dict[str, Any]) -> Any:
 
 
 @blp.route("/tokens", "mintToken", method="POST")
-@requires(*EVERYBODY)
+@requires(*EVERYBODY, keyed=True)
 @blp.arguments(NewTokenSchema)
 @writing
 @blp.response(201, MintedTokenSchema)

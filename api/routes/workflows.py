@@ -104,4 +104,4 @@ def list_events(session: Session, query: dict[str, Any], workflow_id: str) -> An
 def get_report(session: Session, workflow_id: str, kind: str, server: str) -> Any:
     """What the machine itself reported (`first-boot`, `erase`); 404 until it came."""
     ids.require(workflow_id, "wf")
-    return reports.read(session, current_actor(), workflow_id, kind, ids.require_or_name(server, "srv"))
+    return reports.get(session, current_actor(), workflow_id, kind, ids.require_or_name(server, "srv"))
