@@ -20,6 +20,20 @@ ROOT = Path(__file__).parents[3]
 HERE = Path(__file__).parent
 
 T = TypeVar("T")
+
+
+class _Dumper(yaml.SafeDumper):
+    """Marks texts with braces as data: in real plays they come from module results, which are never templated."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
+    return dumper.represent_scalar("!unsafe" if "{{." in text else "tag:yaml.org,2002:str", text)
+
+
+_Dumper.add_representer(str, _represent_text)
 Task = dict[str, Any]
 
 
@@ -63,7 +77,7 @@ class Playbooks:
         playbook = self.directory / f"play{self.count}.yml"
         results = self.directory / f"results{self.count}.jsonl"
         document = [{"hosts": "all", "gather_facts": False, "ignore_errors": True, **(play or {}), "tasks": tasks}]
-        playbook.write_text(yaml.safe_dump(document, sort_keys=False))
+        playbook.write_text(yaml.dump(document, Dumper=_Dumper, sort_keys=False))
         names = hosts or ["localhost"]
         inventory = self.directory / f"inventory{self.count}.yml"
         inventory.write_text(yaml.safe_dump({"all": {"hosts": dict.fromkeys(names)}}))

@@ -47,10 +47,14 @@ WORKFLOW = Kind("Workflow", "workflows")
 
 
 class Change(NamedTuple):
-    """What an operation did, or in check mode would do. Each side is None where there is no object."""
+    """What an operation did, or in check mode would do. Each side is None where there is no object.
+
+    ``planned`` is ``after`` without what the API server fills in by itself, so that a diff is the same in check mode.
+    """
 
     before: Json | None
     after: Json | None
+    planned: Json | None
 
     @property
     def changed(self) -> bool:
@@ -113,15 +117,16 @@ class Objects:
             current = self.find(name)
             goal = wanted(current)
             if current is None:
-                return Change(None, self._create(name, goal, check_mode))
+                item = self._new(name, goal)
+                return Change(None, item if check_mode else self._create(name, goal, item), item)
             patch = _difference(declared(current) or {}, goal)
             if not patch:
-                return Change(current, current)
+                return Change(current, current, current)
+            planned = copy.deepcopy(current)
+            merged = _patched(declared(current) or {}, patch)
+            planned["metadata"]["labels"], planned["spec"] = merged["labels"], merged["spec"]
             if check_mode:
-                after = copy.deepcopy(current)
-                merged = _patched(declared(current) or {}, patch)
-                after["metadata"]["labels"], after["spec"] = merged["labels"], merged["spec"]
-                return Change(current, after)
+                return Change(current, planned, planned)
             metadata = {"resourceVersion": current["metadata"]["resourceVersion"]}
             if "labels" in patch:
                 metadata["labels"] = patch["labels"]
@@ -130,19 +135,19 @@ class Objects:
                 body["spec"] = patch["spec"]
             written = self.kube.merge_patch(self.path(name), body)
             self._took_all(name, goal, written)
-            return Change(current, written)
+            return Change(current, written, planned)
 
         return patiently(attempt, also=(Conflict,))
 
-    def _create(self, name: str, goal: Json, check_mode: bool) -> Json:
-        item: Json = {
+    def _new(self, name: str, goal: Json) -> Json:
+        return {
             "apiVersion": f"{GROUP}/{VERSION}",
             "kind": self.kind.name,
             "metadata": {"name": name, "namespace": self.namespace, "labels": goal["labels"]},
             "spec": goal["spec"],
         }
-        if check_mode:
-            return item
+
+    def _create(self, name: str, goal: Json, item: Json) -> Json:
         written = self.kube.create(self.collection, item)
         self._took_all(name, goal, written)
         return written
@@ -151,9 +156,9 @@ class Objects:
         """Delete the object and wait until it is gone."""
         current = self.find(name)
         if current is None or (uid and current["metadata"]["uid"] != uid):
-            return Change(None, None)
+            return Change(None, None, None)
         if check_mode:
-            return Change(current, None)
+            return Change(current, None, None)
         known = current["metadata"]["uid"]
 
         def attempt() -> None:
@@ -168,7 +173,7 @@ class Objects:
         while True:
             left = self.find(name)
             if left is None or left["metadata"]["uid"] != known:
-                return Change(current, None)
+                return Change(current, None, None)
             if not waiter.pause():
                 raise DeadlineExceeded(
                     f"{self.kind.name} {self.namespace}/{name} is not gone {_GONE_S:.0f} s after its deletion",

@@ -71,7 +71,7 @@ def digest(text: str) -> str:
 def _outcome(change: Change) -> Json:
     return {
         "changed": change.changed,
-        "diff": {"before": _side(change.before), "after": _side(change.after)},
+        "diff": {"before": _side(change.before), "after": _side(change.planned)},
     }
 
 

@@ -86,19 +86,19 @@ class Series:
         current = attempts[-1] if attempts else None
         if current is not None and self.dialect is None:
             self.dialect = dialect.judge(current)
-        before, created = current, False
+        before, planned, created = current, current, False
         if current is None or self._ended_badly(current):
             number = self._number(current) + 1 if current else 1
             if not check_mode:
                 for stale in attempts:
                     self._clear_away(stale)
-            current = self._create(number, goal, check_mode)
-            created = True
+            made = self._create(number, goal, check_mode)
+            current, planned, created = made.after or {}, made.planned, True
         else:
             self._must_match(current, goal)
         if params["wait"] and not check_mode:
             current = self._wait(current, float(params["wait_timeout"]), float(params["start_timeout"]))
-        return self._result(Change(before, current), created, changed=created)
+        return self._result(Change(before, current, planned), created, changed=created)
 
     def absent(self, check_mode: bool) -> Json:
         """Delete every attempt, with what it left open."""
@@ -107,7 +107,7 @@ class Series:
             for attempt in attempts:
                 self._clear_away(attempt)
         newest = attempts[-1] if attempts else None
-        return self._result(Change(newest, None), created=False, changed=bool(attempts))
+        return self._result(Change(newest, None, None), created=False, changed=bool(attempts))
 
     # -- the series --------------------------------------------------------------------------------------------------
 
@@ -162,9 +162,9 @@ class Series:
                 next="Use another name, or remove it first (state: absent).",
             )
 
-    def _create(self, number: int, goal: Json, check_mode: bool) -> Json:
+    def _create(self, number: int, goal: Json, check_mode: bool) -> Change:
         name = self.name if number == 1 else f"{self.name}-{number}"
-        return self.objects.present(name, lambda _current: goal, check_mode).after or {}
+        return self.objects.present(name, lambda _current: goal, check_mode)
 
     def _clear_away(self, item: Json) -> None:
         """Delete an attempt, and put back what a failed one leaves open."""
@@ -337,7 +337,7 @@ class Series:
     def _result(self, change: Change, created: bool, *, changed: bool) -> Json:
         return {
             "changed": changed,
-            "diff": {"before": _side(change.before), "after": _side(change.after)},
+            "diff": {"before": _side(change.before), "after": _side(change.planned)},
             "workflow": self._shown(change, created),
         }
 
