@@ -159,6 +159,7 @@ class Datacentre:
             "kubeconfig": str(kubeconfig.resolve()),
             "ca_path": str(self.ca_path.resolve()),
             "fleet_file": str(fleet.resolve()),
+            "ipmi_ports": {m.name: m.bmc.ipmi_port for m in self.machines.values() if m.bmc.ipmi_port},
         }
         _write(self.directory / "lab.json", json.dumps(facts, indent=2) + "\n")
 
