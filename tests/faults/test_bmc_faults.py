@@ -1,4 +1,4 @@
-"""A BMC that hangs, refuses, drops the line or answers nonsense: a typed error, the quota back, nothing offered unverified."""
+"""A BMC that hangs, refuses, drops the line or answers nonsense: a typed error, the quota back."""
 
 from __future__ import annotations
 
