@@ -147,7 +147,7 @@ class SchedulerRecord:
     def free_lease(self) -> None:
         """Give the lease up, if it is ours."""
         with db.transaction() as session:
-            leader.resign(session, LEASE, self._claimant)
+            leader.release(session, LEASE, self._claimant)
 
     # -- the leader's timers
 
@@ -158,13 +158,14 @@ class SchedulerRecord:
         """
         with db.transaction() as session:
             reaped = settle.reap(session)
-        overdue = {(late["id"], late["state"]): late for late in reaped.overdue}
+            late_ones = settle.overdue(session)
+        overdue = {(late["id"], late["state"]): late for late in late_ones}
         for key in overdue.keys() - self._overdue:
             late = overdue[key]
             log.warning("%s %s is %s for %.0f s already", late["entity"], late["id"], late["state"], late["seconds"])
         self._overdue = set(overdue)
         names = ("claims", "waits", "deadlines", "leases", "errors")
-        return {name: count for name in names if (count := getattr(reaped, name))}
+        return {name: count for name in names if (count := reaped[name])}
 
     def relay(self) -> None:
         """Publish what the outbox holds. Without a broker, publishing is a line in the service's log."""

@@ -121,7 +121,7 @@ class Watch:
 
 
 class Store:
-    """All objects. Resources are registered with their schemas; ``default`` and two more namespaces exist."""
+    """All objects. Resources are registered with their schemas; ``default``, ``kube-system`` and Tinkerbell's namespace exist."""
 
     def __init__(self, resources: Iterable[Resource], now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._now = now
@@ -134,7 +134,7 @@ class Store:
         self._watches: list[Watch] = []
         self._listeners: list[Listener] = []
         self.started_at = self.timestamp()
-        for name in ("default", "kube-system", "tink-system"):
+        for name in ("default", "kube-system", "tinkerbell"):
             self.create(NAMESPACE, "", {"metadata": {"name": name}}, Writer("kube-apiserver"))
 
     # --- reading

@@ -45,13 +45,13 @@ def test_a_sick_bmc_fails_the_server_and_gives_the_quota_back(site: Site, kind: 
     # the quota is whole again, the server is out of the pool and says why
     assert site.user.quota()["used_gpu_count"] == 0
     server = server_named(site, name)
-    assert server["status"] == "failed"
-    assert "hardware_check" in server["status_reason"]
+    assert server["state"] == "failed"
+    assert "hardware_check" in server["state_reason"]
     assert all(gpu["server"] != name for gpu in site.client.gpus_available()["items"])
     # it comes back only through a cleaning that proves itself
     cleaning = site.client.clean_server(name)
     assert site.wait(cleaning["workflow_id"], 120)["status"] == "succeeded"
-    assert server_named(site, name)["status"] == "available"
+    assert server_named(site, name)["state"] == "available"
 
 
 @pytest.mark.timeout(300)
@@ -90,6 +90,6 @@ def test_a_wipe_without_proof_is_never_offered_again(site: Site) -> None:
     finally:
         site.lab("DELETE", "/faults")
     assert workflow["status"] == "failed"
-    assert server_named(site, name)["status"] == "failed"
+    assert server_named(site, name)["state"] == "failed"
     assert site.user.quota()["used_gpu_count"] == 0
     assert all(gpu["server"] != name for gpu in site.client.gpus_available()["items"])

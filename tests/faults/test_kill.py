@@ -114,4 +114,4 @@ def restart(site: Site, victim: str) -> None:
 def test_nobody_is_left_between_two_states(site: Site) -> None:
     """After all of the above every workflow has ended, and every server is in the pool with its GPUs."""
     assert all(workflow["status"] in ENDED for workflow in site.client.workflows())
-    assert {server["status"] for server in site.client.servers()} == {"available"}
+    assert {server["state"] for server in site.client.servers()} == {"available"}
