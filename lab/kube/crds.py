@@ -33,10 +33,15 @@ _VLANS = r"[1-3][0-9][0-9][0-9]|40([0-8][0-9]|9[0-6])"
 _SECRET_REF = record({"name": _STRING, "namespace": _STRING}, atomic=True)
 
 
-def tinkerbell_resources(dialect: DialectName = "mono") -> tuple[Resource, ...]:
-    """All kinds of one dialect. Raises ValueError for a dialect that does not exist."""
+def tinkerbell_resources(dialect: DialectName = "mono", crds_dir: Path | None = None) -> tuple[Resource, ...]:
+    """All kinds of one dialect, or those of the CRD files in ``crds_dir``, which must be of that dialect.
+
+    Raises ValueError for a dialect that does not exist and for a folder without CRDs.
+    """
     if dialect not in DIALECTS:
         raise ValueError(f"dialect must be one of {', '.join(DIALECTS)}, not {dialect!r}")
+    if crds_dir is not None:
+        return load_crds(crds_dir)
     mono = dialect == "mono"
     kinds = [
         _resource(TINKERBELL, "Hardware", "hardware", ("hw",), resource(_hardware_spec(mono), _state())),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 import ipaddress
+import os
 import ssl
 import threading
 from collections.abc import Callable, Coroutine, Iterator
@@ -122,14 +123,21 @@ class IdleSystem:
 class TinkLab:
     """Machines, switches and Tinkerbell without any listening socket; the clock runs 1000 times as fast."""
 
-    def __init__(self, directory: Path, dialect: DialectName = "mono", servers: int = 2, delays: str = "none") -> None:
+    def __init__(
+        self,
+        directory: Path,
+        dialect: DialectName = "mono",
+        servers: int = 2,
+        delays: str = "none",
+        crds_dir: Path | None = None,
+    ) -> None:
         self.config = make_config(directory, servers=servers, delays=delays, block=21)
         self.clock = Clock(speed=1000)
         self.faults = FaultSet()
         self.log = WriteLog(self.clock)
         self.fabric = Fabric(self.clock, self.config.networks, self.config.switches)
         self.world = World(self.clock, self.log, self.faults, self.config.delays)
-        self.store = Store(tinkerbell_resources(dialect))
+        self.store = Store(tinkerbell_resources(dialect, crds_dir))
         self.tinkerbell = Tinkerbell(self.store, self.fabric, self.clock, self.faults, dialect)
         self.world.fabric = self.fabric
         self.world.boot_service = self.tinkerbell
@@ -203,3 +211,15 @@ class TinkLab:
 @pytest.fixture
 def tink_lab(tmp_path: Path) -> Callable[..., TinkLab]:
     return lambda **options: TinkLab(tmp_path, **options)
+
+
+@pytest.fixture(scope="session")
+def tinkerbell_data() -> Path:
+    """The folder of Tinkerbell's own CRDs."""
+    here = Path(__file__).resolve()
+    candidates = [Path(os.environ["PALEBLUEDOT_SHARED"])] if "PALEBLUEDOT_SHARED" in os.environ else []
+    candidates += [parent / "shared" for parent in here.parents]
+    for shared in candidates:
+        if (shared / "data" / "tinkerbell").is_dir():
+            return shared / "data" / "tinkerbell"
+    pytest.skip("Tinkerbell's CRD files are not here (set PALEBLUEDOT_SHARED to the folder that holds data/tinkerbell)")
