@@ -6,10 +6,10 @@ Kubernetes does for custom resources whose schemas declare no keyed lists, as Ti
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 from typing import Any
 
+from lab.kube.document import clone
 from lab.kube.errors import apply_conflict
 from lab.kube.schema import Schema
 
@@ -98,14 +98,14 @@ def apply(
     ]
     if conflicts and not force:
         raise apply_conflict([(manager, "." + ".".join(path)) for manager, path in conflicts])
-    result = copy.deepcopy(live)
+    result = clone(live)
     for path in sorted(owners.get(writer, set()) - wanted.keys(), key=len, reverse=True):
         kept_by_others = any(path in fields for other, fields in owners.items() if other != writer)
         below_wanted = any(other[: len(path)] == path for other in wanted)
         if not kept_by_others and not below_wanted:
             _remove(result, path)
     for path, value in wanted.items():
-        _put(result, path, copy.deepcopy(value))
+        _put(result, path, clone(value))
         for other, fields in owners.items():
             if other != writer and present.get(path) != value:
                 fields.discard(path)

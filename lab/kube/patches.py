@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
+from lab.kube.document import clone
 from lab.kube.errors import ApiError, bad_request
 
 
 def merge_patch(target: Any, patch: Any) -> Any:
     """``target`` after the patch; the arguments are left alone."""
     if not isinstance(patch, dict):
-        return copy.deepcopy(patch)
+        return clone(patch)
     result = dict(target) if isinstance(target, dict) else {}
     for key, value in patch.items():
         if value is None:
@@ -25,7 +25,7 @@ def json_patch(target: Any, operations: Any) -> Any:
     """``target`` after the operations. Raises ApiError (400 for a malformed patch, 422 for one that does not apply)."""
     if not isinstance(operations, list) or not all(isinstance(op, dict) for op in operations):
         raise bad_request("error decoding patch: json: a JSON patch is a list of operations")
-    document = {"": copy.deepcopy(target)}  # the root gets a parent, so that "" is a path like any other
+    document = {"": clone(target)}  # the root gets a parent, so that "" is a path like any other
     for operation in operations:
         try:
             _apply(document, operation)
@@ -39,16 +39,16 @@ def json_patch(target: Any, operations: Any) -> Any:
 def _apply(document: dict[str, Any], operation: dict[str, Any]) -> None:
     op, path = operation["op"], operation["path"]
     if op == "add":
-        _add(document, path, copy.deepcopy(operation["value"]))
+        _add(document, path, clone(operation["value"]))
     elif op == "remove":
         _remove(document, path)
     elif op == "replace":
         _remove(document, path)
-        _add(document, path, copy.deepcopy(operation["value"]))
+        _add(document, path, clone(operation["value"]))
     elif op == "move":
         _add(document, path, _remove(document, operation["from"]))
     elif op == "copy":
-        _add(document, path, copy.deepcopy(_get(document, operation["from"])))
+        _add(document, path, clone(_get(document, operation["from"])))
     elif op == "test":
         if _get(document, path) != operation["value"]:
             raise ValueError("testing value failed")

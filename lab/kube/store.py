@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import copy
 import re
 import secrets
 import uuid
@@ -19,6 +18,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from lab.kube import managed
+from lab.kube.document import clone
 from lab.kube.errors import ApiError, Cause, already_exists, bad_request, conflict, expired, invalid, not_found
 from lab.kube.managed import Writer
 from lab.kube.schema import Schema, fill_defaults, prune, validate
@@ -261,7 +261,7 @@ class Store:
     ) -> Object:
         """Put ``change(object)`` in the object's place."""
         live = self.get(resource, namespace, name)
-        body = change(copy.deepcopy(live))
+        body = change(clone(live))
         if not isinstance(body, dict) or not isinstance(body.get("metadata"), dict):
             raise bad_request("the patch leaves no object behind")
         if body["metadata"].get("name") != name:
@@ -314,12 +314,12 @@ class Store:
         if live["metadata"].get("finalizers"):
             if live["metadata"].get("deletionTimestamp"):
                 return live, False
-            obj = copy.deepcopy(live)
+            obj = clone(live)
             obj["metadata"] |= {"deletionTimestamp": self.timestamp(), "deletionGracePeriodSeconds": 0}
             return self._commit(resource, "MODIFIED", obj, live, writer, dry_run), False
         if resource is NAMESPACE and not dry_run:
             self._empty_namespace(name, writer)
-        return self._commit(resource, "DELETED", copy.deepcopy(live), live, writer, dry_run), True
+        return self._commit(resource, "DELETED", clone(live), live, writer, dry_run), True
 
     def timestamp(self) -> str:
         return self._now().strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -343,8 +343,8 @@ class Store:
         meta = body.get("metadata") or {}
         if not isinstance(meta, dict):
             raise bad_request("metadata is not an object")
-        obj = {"apiVersion": api_version, "kind": kind} | copy.deepcopy(body)
-        obj["metadata"] = copy.deepcopy(meta)
+        obj = {"apiVersion": api_version, "kind": kind} | clone(body)
+        obj["metadata"] = obj.get("metadata") or {}
         if resource.namespaced:
             if obj["metadata"].setdefault("namespace", namespace) != namespace:
                 raise bad_request(
@@ -411,7 +411,7 @@ class Store:
             if writer.subresource == "status":
                 status = obj.get("status")
                 fields = sent.get("managedFields", [])
-                obj = copy.deepcopy(live)
+                obj = clone(live)
                 if applied:
                     obj["metadata"]["managedFields"] = fields
                 obj.pop("status", None)
@@ -427,7 +427,7 @@ class Store:
             else:
                 obj["metadata"].pop(key, None)
         if not applied and "managedFields" in held:
-            obj["metadata"]["managedFields"] = copy.deepcopy(held["managedFields"])
+            obj["metadata"]["managedFields"] = clone(held["managedFields"])
         obj["metadata"]["resourceVersion"] = held["resourceVersion"]
         self._complete(resource, obj)
         self._check(resource, name, obj)

@@ -13,12 +13,12 @@ that the workflow times out at once. BMC jobs (bootMode) are created and waited 
 from __future__ import annotations
 
 import asyncio
-import copy
 import logging
 from datetime import UTC, datetime
 from typing import Any
 
 from lab.clock import Clock
+from lab.kube.document import clone
 from lab.kube.errors import ApiError
 from lab.kube.managed import Writer
 from lab.kube.store import Event, Key, Object, Store
@@ -86,7 +86,7 @@ class Controller:
             return
         if workflow["metadata"].get("deletionTimestamp"):
             return
-        status = copy.deepcopy(workflow.get("status") or {})
+        status = clone(workflow.get("status") or {})
         state = self._dialect.state_of(workflow)
         if state == "":
             self._new(workflow, status)

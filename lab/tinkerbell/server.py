@@ -12,11 +12,11 @@ Rules (tink server and tink worker v0.12.2; tinkerbell/tinkerbell v0.25):
 from __future__ import annotations
 
 import asyncio
-import copy
 from dataclasses import dataclass
 from typing import Any
 
 from lab.clock import Clock
+from lab.kube.document import clone
 from lab.kube.errors import ApiError
 from lab.kube.managed import Writer
 from lab.kube.store import Event, Key, Object, Store
@@ -133,7 +133,7 @@ class TinkServer:
         workflow = self._live(work)
         if workflow is None:
             return False
-        status = copy.deepcopy(workflow["status"])
+        status = clone(workflow["status"])
         task = status["tasks"][work.task]
         action = task["actions"][work.action]
         action |= record | {self._dialect.action_state: self._dialect.write(state)}
