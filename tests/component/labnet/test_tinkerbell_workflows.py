@@ -568,3 +568,76 @@ def test_a_workflow_deleted_while_it_runs_is_let_go(tink_lab: Callable[..., Any]
             assert action_states(status) == ["SUCCESS", "SUCCESS"]
 
     asyncio.run(scenario())
+
+
+TWO_TASKS = """
+version: "0.1"
+name: pair
+global_timeout: 3600
+tasks:
+  - name: first
+    worker: "{{.device_1}}"
+    actions:
+      - {name: image, image: "actions/image2disk:v1", timeout: 60, environment: {IMG_URL: a, DEST_DISK: /dev/nvme0n1}}
+  - name: second
+    worker: "{{.device_2}}"
+    actions:
+      - {name: image, image: "actions/image2disk:v1", timeout: 60, environment: {IMG_URL: b, DEST_DISK: /dev/nvme0n1}}
+"""
+
+
+@Dialects
+def test_tasks_of_two_agents_run_one_after_the_other(tink_lab: Callable[..., Any], dialect: str) -> None:
+    async def scenario() -> None:
+        async with tink_lab(dialect=dialect) as lab:
+            one, two = lab.machines
+            lab.hardware(one)
+            lab.hardware(two)
+            lab.create("Template", "pair", {"data": TWO_TASKS})
+            lab.workflow("w1", "pair", one, hardwareMap={"device_1": one.mac, "device_2": two.mac})
+            await two.power_action("on", "test")
+            await lab.until(lambda: two.running == "agent")
+            await asyncio.sleep(0.05)
+            assert two.disks[0].writes == 0  # not its turn
+            await one.power_action("on", "test")
+            await lab.until(lambda: plain(lab.status("w1").get("state", "")) == "SUCCESS")
+            assert (one.disks[0].image, two.disks[0].image) == ("a", "b")
+            if dialect == "mono":
+                assert lab.status("w1")["agentID"] == two.mac
+
+    asyncio.run(scenario())
+
+
+def test_an_agent_cut_off_in_an_action_reports_when_it_is_back(tink_lab: Callable[..., Any]) -> None:
+    async def scenario() -> None:
+        async with tink_lab() as lab:
+            machine = lab.machine
+            lab.hardware(machine)
+            lab.create("Template", "hold", {"data": HOLD.replace("TIMEOUT", "36000").replace("LIMIT", "900")})
+            lab.faults.add(machine.name, "agent", "slow", match="ACTION stream", value=100, count=1)
+            lab.workflow("w1", "hold", machine)
+            await machine.power_action("on", "test")
+            await lab.until_state("w1", "RUNNING")
+            lab.set_vlan(machine, "tenant")
+            await lab.until(lambda: machine.disks[0].image == "u")
+            await asyncio.sleep(0.05)
+            assert action_states(lab.status("w1")) == ["RUNNING", "PENDING"]
+            lab.set_vlan(machine, "provisioning")
+            await lab.until_state("w1", "SUCCESS")
+
+    asyncio.run(scenario())
+
+
+def test_kexec_needs_a_system_on_the_drive(tink_lab: Callable[..., Any]) -> None:
+    async def scenario() -> None:
+        async with tink_lab() as lab:
+            lab.hardware(lab.machine)
+            data = TWO_TASKS.replace("image2disk", "kexec").replace("DEST_DISK", "BLOCK_DEVICE")
+            lab.create("Template", "boot", {"data": data})
+            lab.workflow("w1", "boot", lab.machine, hardwareMap={"device_1": lab.machine.mac, "device_2": "x"})
+            await lab.machine.power_action("on", "test")
+            status = await lab.until_state("w1", "FAILED")
+            assert "no file system found" in status["tasks"][0]["actions"][0]["message"]
+            assert lab.machine.running == "agent"
+
+    asyncio.run(scenario())
