@@ -148,16 +148,23 @@ class _Allocation:
         own = [each for each in named if owner in (each["user_id"], each["username"])]
         if own:
             return own[0]
-        if self.params["state"] == "present" or self.params.get("on_behalf_of"):
+        if self.params.get("on_behalf_of") or self._wishes():
+            # somebody else's request of the same name: this one is new
             return None
         if len(named) > 1:
             raise Conflict(
-                f"{len(named)} users have a {self._name(None)}, and none is yours",
+                f"{len(named)} users have a {self._name(None)}, and none of them is you",
                 code="request_ambiguous",
                 answer=", ".join(f"{each['id']} of {each['username']}" for each in named),
                 next="Say which: allocation_id, or on_behalf_of.",
             )
         return named[0]
+
+    def _wishes(self) -> bool:
+        """Whether the task says enough to reserve anew, rather than only to find."""
+        if self.params["state"] == "absent" or not self.params.get("template"):
+            return False
+        return bool(self.params.get("gpu_count") or self.params.get("server_count"))
 
     def _same_wish(self, allocation: Json) -> None:
         differing = {
@@ -180,7 +187,7 @@ class _Allocation:
 
     def _reserve(self) -> Json:
         fields = {name: self.params[name] for name in FIELDS if self.params.get(name) is not None}
-        if "template" not in fields or not ({"gpu_count", "server_count"} & fields.keys()):
+        if not self._wishes():
             raise InvalidInput(
                 f"there is no {self._name(None)}, and a new one needs gpu_count (or server_count) and template",
                 code="request_incomplete",
