@@ -158,7 +158,7 @@ class Control:
             machine.inlet_celsius = celsius
             return web.json_response({"inlet": celsius})
         gpu = self._gpu(machine, body["gpu"])
-        gpu.forced_celsius = celsius
+        machine.set_temperature(gpu, celsius)
         return web.json_response({"gpu": gpu.id, "celsius": celsius})
 
     async def _change_gpu(self, request: web.Request) -> web.Response:

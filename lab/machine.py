@@ -34,6 +34,7 @@ from lab.log import WriteLog
 logger = logging.getLogger(__name__)
 
 PowerAction = Literal["on", "off", "soft", "cycle", "reset"]
+THROTTLE_REASONS = "xyz.openbmc_project.State.ProcessorPerformance.ThrottleReasons."
 POWER_ACTIONS: tuple[PowerAction, ...] = ("on", "off", "soft", "cycle", "reset")
 
 
@@ -181,12 +182,23 @@ class Machine:
         """The driver reports an XID; the HMC writes it into the baseboard's event log as a DGX H100 does."""
         at = self.world.clock.now()
         stamp = f"{at:%a %b} {at.day} {at:%H:%M:%S} UTC {at:%Y}"
+        self._gpu_event(gpu, "Critical", "Driver Event Message", f"[{stamp}][1][00] XID {xid} {text}".rstrip())
+
+    def set_temperature(self, gpu: Gpu, celsius: float | None) -> None:
+        """Force a GPU's temperature (None sets it free). One that reaches the slowdown threshold throttles, and says
+        so in the event log."""
+        at = self.world.clock.elapsed()
+        throttled = gpu.margin_celsius(at) <= 0
+        gpu.forced_celsius = celsius
+        if self.power == "On" and not throttled and gpu.margin_celsius(at) <= 0:
+            self._gpu_event(gpu, "Warning", "ThrottleReason", THROTTLE_REASONS + "HWThermalSlowdown")
+
+    def _gpu_event(self, gpu: Gpu, severity: str, subject: str, what: str) -> None:
         self.bmc.event(
-            severity="Critical",
-            message=f"The resource property {gpu.id} Driver Event Message has detected errors of type "
-            f"'[{stamp}][1][00] XID {xid} {text}'.".replace(" '.", "'."),
+            severity=severity,
+            message=f"The resource property {gpu.id} {subject} has detected errors of type '{what}'.",
             message_id="ResourceEvent.1.0.ResourceErrorsDetected",
-            message_args=(f"{gpu.id} Driver Event Message", f"[{stamp}][1][00] XID {xid} {text}".rstrip()),
+            message_args=(f"{gpu.id} {subject}", what),
             origin=f"/redfish/v1/Chassis/HGX_{gpu.id}",
         )
 
@@ -214,17 +226,16 @@ class Machine:
             elif action == "off":
                 await self.world.clock.sleep(self.world.delays.power_s)
                 await self._power_off()
-            elif action == "soft":
-                return await self._soft_off()
             elif action == "cycle":
                 await self.world.clock.sleep(self.world.delays.power_s)
                 await self._power_off()
                 await self.world.clock.sleep(self.world.delays.power_s)
                 self._power_on()
-            else:
+            elif action == "reset":
                 await self._end_life()
                 self._begin_life()
-            return True
+        # a shutdown takes its time, in which other orders are obeyed
+        return await self._soft_off() if action == "soft" else True
 
     def _power_on(self) -> None:
         self.power = "On"
@@ -242,10 +253,14 @@ class Machine:
     async def _soft_off(self) -> bool:
         if self.running not in ("os", "agent"):
             return False  # firmware does not listen to ACPI's power button
-        await self.world.clock.sleep(self.world.delays.soft_off_s)
+        life = self._life
         if self.running == "os":
             await self.world.system.stop(self)
-        await self._power_off()
+        await self.world.clock.sleep(self.world.delays.soft_off_s)
+        async with self._power_order:
+            if self._life is not life or self.power == "Off":
+                return True  # somebody was quicker
+            await self._power_off()
         return True
 
     def _power_sel(self, message: str, offset: int) -> None:

@@ -38,8 +38,6 @@ def update_service(bmc: RedfishBmc) -> Body:
         Description="Redfish Update Service",
         FirmwareInventory=link("/UpdateService/FirmwareInventory"),
         Id="UpdateService",
-        MaxImageSizeBytes=419627008,
-        MultipartHttpPushUri="/redfish/v1/UpdateService/upload",
         Name="Update Service",
         ServiceEnabled=True,
         SoftwareInventory=link("/UpdateService/SoftwareInventory"),

@@ -36,7 +36,7 @@ def manager(bmc: RedfishBmc) -> Body:
     return ami(
         BMC,
         "Manager.v1_14_0.Manager",
-        Actions={**reset_action(BMC, "Manager.Reset"), **_reset_to_defaults_action()},
+        Actions=reset_action(BMC, "Manager.Reset"),
         CommandShell={"ConnectTypesSupported": ["IPMI", "SSH"], "MaxConcurrentSessions": 36, "ServiceEnabled": True},
         DateTime=bmc.clock.now().isoformat(timespec="seconds"),
         DateTimeLocalOffset="+00:00",
@@ -59,12 +59,6 @@ def manager(bmc: RedfishBmc) -> Body:
         UUID=bmc_uuid(bmc),
         VirtualMedia=link(MEDIA),
     )
-
-
-def _reset_to_defaults_action() -> Body:
-    action = reset_action(BMC, "Manager.ResetToDefaults")
-    action["#Manager.ResetToDefaults"]["@Redfish.ActionInfo"] = f"{ROOT}{BMC}/ResetToDefaultsActionInfo"
-    return action
 
 
 @routes.get("/Managers/BMC/ResetActionInfo")
@@ -95,16 +89,6 @@ async def reset(call: Call) -> Answer:
 
     bmc.tasks.start("Manager Reset", restart())
     return Answer()
-
-
-@routes.get("/Managers/BMC/ResetToDefaultsActionInfo")
-def reset_to_defaults_action_info(bmc: RedfishBmc) -> Body:
-    return action_info(
-        f"{BMC}/ResetToDefaultsActionInfo",
-        "ResetToDefaultAction",
-        "This action is used to reset the Managers to default configuration",
-        ResetType=["ResetAll", "PreserveNetworkAndUsers", "PreserveNetwork"],
-    )
 
 
 @routes.get("/Managers/BMC/EthernetInterfaces")

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import socket
+import threading
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -322,3 +326,52 @@ def test_writes_stand_in_the_log_without_passwords(http: Any, running: Any) -> N
     assert [entry.action.split("/")[-1] for entry in entries] == ["Sessions", "ComputerSystem.Reset"]
     assert entries[0].detail["body"]["Password"] == "********"
     assert entries[1].detail["by"] == "admin"
+
+
+def test_events_reach_who_subscribed_and_a_deaf_one_is_dropped(http: Any, running: Any, loop: Any) -> None:
+    came: list[dict[str, Any]] = []
+
+    class Listener(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            came.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Listener)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        deaf = f"http://127.0.0.1:{closed.getsockname()[1]}/"
+    path = "/redfish/v1/EventService/Subscriptions"
+    for destination in (deaf, f"http://127.0.0.1:{server.server_port}/events"):
+        made = http("POST", path, json={"Destination": destination, "Protocol": "Redfish", "Context": "lab"})
+        assert made.status_code == 201
+    machine = running.bmc.machine
+    for xid in (62, 79, 94):
+        loop.loop.call_soon_threadsafe(machine.xid, machine.gpus[0], xid, "")
+    loop.until(lambda: len(came) == 3)
+    assert came[1]["Context"] == "lab"
+    (event,) = came[1]["Events"]
+    assert "XID 79" in event["MessageArgs"][1]
+    assert event["OriginOfCondition"] == {"@odata.id": "/redfish/v1/Chassis/HGX_GPU_SXM_1"}
+    assert [member["@odata.id"] for member in http("GET", path).json()["Members"]] == [f"{path}/2"]
+    assert http("DELETE", f"{path}/2").status_code == 204
+    server.shutdown()
+    server.server_close()
+
+
+def test_gpu_settings_wait_for_the_gpus_reset(http: Any, running: Any, loop: Any) -> None:
+    path = "/redfish/v1/Systems/HGX_Baseboard_0/Processors/GPU_SXM_1"
+    reset = f"{path}/Actions/Processor.Reset"
+    mig = {"Oem": {"Nvidia": {"MIGModeEnabled": True}}}
+    assert http("PATCH", path, json=mig).status_code == 204
+    assert http("GET", path).json()["Oem"]["Nvidia"]["MIGModeEnabled"] is False
+    assert http("POST", reset, json={"ResetType": "ForceRestart"}).status_code == 409  # no power
+    loop.run(running.bmc.machine.power_action("on", by="test"))
+    assert http("POST", reset, json={"ResetType": "GracefulRestart"}).status_code == 400
+    assert http("POST", reset, json={"ResetType": "ForceRestart"}).status_code == 200
+    assert http("GET", path).json()["Oem"]["Nvidia"]["MIGModeEnabled"] is True
+    assert running.bmc.machine.gpus[0].resets == 1

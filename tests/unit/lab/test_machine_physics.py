@@ -245,3 +245,22 @@ def test_faults_of_the_machine(machine: Machine, until: Until) -> None:
         await machine.close()
 
     run(scenario())
+
+
+def test_power_can_be_cut_while_a_shutdown_takes_its_time(machine: Machine, until: Until) -> None:
+    async def scenario() -> None:
+        slow(machine.world, soft_off_s=600)
+        await machine.disks[0].write_image("http://images/ubuntu.raw")
+        machine.bmc.override.target, machine.bmc.override.enabled = "Hdd", "Once"
+        await machine.power_action("on", by="test")
+        await until(lambda: machine.running == "os")
+        shutdown = asyncio.create_task(machine.power_action("soft", by="test"))
+        await until(lambda: machine.power_actions == 2)
+        async with asyncio.timeout(1):
+            assert await machine.power_action("off", by="test")
+        assert machine.power == "Off"
+        machine.world.clock.set_speed(1e6)
+        assert await shutdown
+        assert machine.power == "Off"
+
+    run(scenario())
