@@ -116,7 +116,7 @@ options:
 extends_documentation_fragment:
   - palebluedot.gpu.service
   - palebluedot.gpu.attributes.info
-  - palebluedot.gpu.attributes.bmc
+  - palebluedot.gpu.attributes.service
 seealso:
   - module: palebluedot.gpu.bmc_info
 """

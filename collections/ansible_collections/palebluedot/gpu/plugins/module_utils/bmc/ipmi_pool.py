@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import inspect
 import json
 import os
@@ -71,7 +72,8 @@ class _Worker:
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
-                pipe.close()
+                with contextlib.suppress(OSError):  # what was not read by it any more is flushed into nowhere
+                    pipe.close()
 
 
 class IpmiPool:
@@ -81,43 +83,52 @@ class IpmiPool:
     """
 
     def __init__(self, size: int = SIZE) -> None:
+        self._size = size
         self._free = threading.BoundedSemaphore(size)
         self._lock = threading.Lock()
         self._idle: list[_Worker] = []
+        self._alive = 0
 
     def acquire(self, bmc: str, deadline: Deadline) -> _Worker:
         """A process for one session with ``bmc``; raises `WorkerLost` when none becomes free in time."""
         if not self._free.acquire(timeout=deadline.remaining()):
             raise WorkerLost("all IPMI processes are busy", timed_out=True)
         try:
-            with self._lock:
-                fresh = next((worker for worker in self._idle if bmc not in worker.served), None)
-                worker = fresh or (self._idle[0] if len(self._idle) >= SIZE else None)
-                if worker is not None:
-                    self._idle.remove(worker)
-            if fresh is None:
-                if worker is not None:
-                    worker.end()
-                worker = _Worker()
-            assert worker is not None
+            worker = self._take(bmc)
         except BaseException:
             self._free.release()
             raise
         worker.served.add(bmc)
         return worker
 
+    def _take(self, bmc: str) -> _Worker:
+        with self._lock:
+            fresh = next((worker for worker in self._idle if bmc not in worker.served), None)
+            if fresh is not None:
+                self._idle.remove(fresh)
+                return fresh
+            used_up = self._idle.pop(0) if self._alive >= self._size else None
+            self._alive += 0 if used_up else 1
+        if used_up is not None:
+            used_up.end()
+        return _Worker()
+
     def release(self, worker: _Worker, *, usable: bool) -> None:
-        if usable:
-            with self._lock:
-                self._idle.append(worker)
-        else:
+        """Give a process back; one that is not ``usable`` is ended."""
+        if not usable:
             worker.end()
+        with self._lock:
+            if usable:
+                self._idle.append(worker)
+            else:
+                self._alive -= 1
         self._free.release()
 
     def close(self) -> None:
         """End the idle processes; those in use end with this one, whose end they see on their input."""
         with self._lock:
             idle, self._idle = self._idle, []
+            self._alive -= len(idle)
         for worker in idle:
             worker.end()
 

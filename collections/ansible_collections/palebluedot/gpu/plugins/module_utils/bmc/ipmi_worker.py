@@ -16,6 +16,7 @@ import json
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any
@@ -27,6 +28,10 @@ APPLICATION = 0x06
 GROUP_EXTENSION = 0x2C
 DCMI = 0xDC
 # Chassis Control (IPMI 2.0, 28.3)
+# completion codes (IPMI 2.0, table 5-2): invalid command, for this LUN, parameter out of range, invalid field, disabled
+UNSUPPORTED = (0xC1, 0xC2, 0xC9, 0xCC, 0xD6)
+ANSWER_WITHIN_S = 5.0
+NO_ANSWER = 0xFFFF  # pyghmi's code for a timeout
 POWER = {"off": 0x00, "on": 0x01, "reset": 0x03, "soft": 0x05}
 
 
@@ -56,8 +61,19 @@ def power_state(command: Any) -> str:
 
 
 def set_power(command: Any, action: str) -> None:
-    # set_power() sends again when the answer is late, and a second reset is one too many
-    command.xraw_command(netfn=CHASSIS, command=0x02, data=(POWER[action],), retry=False)
+    """Send one chassis control, once: pyghmi's own repeats it when the answer is late, and one reset is enough."""
+    session = command.ipmi_session
+    answers: list[dict[str, Any]] = []
+    session.raw_command(netfn=CHASSIS, command=0x02, data=(POWER[action],), retry=False, callback=answers.append)
+    give_up = time.monotonic() + ANSWER_WITHIN_S
+    while not answers and time.monotonic() < give_up:
+        session.wait_for_rsp(timeout=0.2)
+    session.incommand = False  # with a callback, tidying up is the caller's
+    while session.evq:
+        session.evq.popleft().set()
+    if not answers or answers[0].get("code") == NO_ANSWER:
+        raise Failure("lost", "no answer to chassis control")
+    checked(answers[0])
 
 
 def info(command: Any) -> dict[str, Any]:
@@ -111,7 +127,7 @@ def optional(command: Any, number: int, data: tuple[int, ...]) -> Any:
 def checked(answer: Any) -> Any:
     """pyghmi returns some errors instead of raising them."""
     if isinstance(answer, dict) and "error" in answer:
-        raise Failure("refused", str(answer["error"]))
+        raise Failure("unsupported" if answer.get("code") in UNSUPPORTED else "refused", str(answer["error"]))
     return answer
 
 
@@ -130,7 +146,7 @@ def kind_of(problem: Exception) -> str:
     code = getattr(problem, "ipmicode", 0)
     if "password" in text or "unauthorized" in text or "insufficient privilege" in text or "access denied" in text:
         return "authentication"
-    if code in (0xC1, 0xC2, 0xC9, 0xCC, 0xD6) or type(problem).__name__ == "UnsupportedFunctionality":
+    if code in UNSUPPORTED or type(problem).__name__ == "UnsupportedFunctionality":
         return "unsupported"
     if "timeout" in text or "no longer connected" in text or not text or text == "none":
         return "unreachable"

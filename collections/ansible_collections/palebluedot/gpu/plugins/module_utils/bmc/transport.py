@@ -277,7 +277,7 @@ class RedfishTransport:
         while True:
             if not login:
                 self._authenticate(deadline)
-            response = self._send_once(method, path, body, dict(headers), deadline)
+            response = self._send_once(method, path, body, dict(headers), deadline, harmless=login or method == "GET")
             status = response.status
             if status < 400:
                 return response
@@ -305,8 +305,16 @@ class RedfishTransport:
         return False
 
     def _send_once(
-        self, method: str, path: str, body: Mapping[str, Any] | None, headers: dict[str, str], deadline: Deadline
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None,
+        headers: dict[str, str],
+        deadline: Deadline,
+        *,
+        harmless: bool,
     ) -> RestResponse:
+        """:param harmless: whether it does no harm when it was carried out and nobody knows: reads and logins."""
         left = deadline.remaining()
         if left <= 0:
             raise self._too_late(method, path, deadline, "nothing was sent any more")
@@ -326,7 +334,7 @@ class RedfishTransport:
             )
         except RetriesExhaustedError as exhausted:
             problem = exhausted.__cause__ or exhausted
-            raise self._transport_problem(problem, method, path, deadline) from problem
+            raise self._transport_problem(problem, method, path, deadline, harmless) from problem
 
     # -- errors -------------------------------------------------------------------------------------------------------
 
@@ -345,7 +353,7 @@ class RedfishTransport:
         )
 
     def _transport_problem(
-        self, problem: BaseException, method: str, path: str, deadline: Deadline
+        self, problem: BaseException, method: str, path: str, deadline: Deadline, harmless: bool
     ) -> PaleBlueDotError:
         request = f"{method} {path}"
         answer = f"{type(problem).__name__}: {problem}"
@@ -380,7 +388,7 @@ class RedfishTransport:
                 next="Check address and port, the management network, and that the BMC has power and a web service.",
             )
         timed_out = deadline.expired or isinstance(problem, TimeoutError)
-        if method != "GET":
+        if not harmless:
             return AnswerLost(
                 "the BMC's answer to a write was lost, so it is not known whether it was carried out",
                 host=self.host,

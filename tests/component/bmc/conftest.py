@@ -1,0 +1,292 @@
+"""BMCs for the tests: one that replays resources, one that misbehaves on the wire, and the lab's."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import json
+import os
+import socket
+import ssl
+import sys
+import tarfile
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.clock import Clock
+from lab.config import DELAYS, make_config
+from lab.disk import Disk
+from lab.faults import FaultSet
+from lab.log import WriteLog
+from lab.machine import Machine, World
+from lab.pki import CertificateAuthority
+from lab.redfish.service import RedfishBmc
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def helper(name: str) -> Any:
+    """A module beside this file (tests are no package, and the benchmark uses these too)."""
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+certificates = helper("certificates")
+replay = helper("replay")
+
+
+@pytest.fixture(scope="session")
+def certs(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    return certificates.make(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture
+def start_replay(certs: Any) -> Iterator[Callable[..., Any]]:
+    """``start_replay(resources, respond=None)`` → a Replay with ``params()``: the module options that reach it."""
+    started: list[Any] = []
+
+    def start(resources: Any, respond: Any = None, **more: Any) -> Any:
+        bmc = replay.Replay(resources, certs.server_context(), respond, **more)
+        started.append(bmc)
+        bmc.params = lambda **options: {
+            "bmc_address": "127.0.0.1",
+            "bmc_port": bmc.port,
+            "bmc_username": replay.USERNAME,
+            "bmc_password": replay.PASSWORD,
+            "bmc_ca_path": str(certs.ca),
+            "bmc_protocol": "redfish",
+            "bmc_timeout": 5,
+            **options,
+        }
+        return bmc
+
+    yield start
+    for bmc in started:
+        bmc.close()
+
+
+# -- captures of real machines
+
+
+class Capture:
+    """A capture in the DMTF mockup layout, straight from its archive."""
+
+    def __init__(self, archive: Path) -> None:
+        self._files: dict[str, bytes] = {}
+        with tarfile.open(archive) as tar:
+            for member in tar:
+                if member.isfile() and member.name.endswith("/index.json"):
+                    content = tar.extractfile(member)
+                    assert content is not None
+                    path = "/" + member.name.split("/", 1)[1].removesuffix("/index.json")
+                    self._files[path] = content.read()
+
+    def get(self, path: str) -> dict[str, Any] | None:
+        raw = self._files.get(path.rstrip("/"))
+        return json.loads(raw) if raw is not None else None
+
+
+def capture_archive(name: str) -> Path:
+    shared = Path(os.environ.get("PALEBLUEDOT_SHARED") or ROOT.parent / "shared")
+    archive = shared / "data" / "redfish" / f"{name}.tar.xz"
+    if not archive.is_file():
+        pytest.skip(f"no capture {name}.tar.xz beside the checkout (PALEBLUEDOT_SHARED names its folder)")
+    return archive
+
+
+@pytest.fixture(scope="session")
+def dgx_capture() -> Capture:
+    return Capture(capture_archive("nvidia_viking"))
+
+
+@pytest.fixture(scope="session")
+def hpe_capture() -> Capture:
+    return Capture(capture_archive("hpe"))
+
+
+@pytest.fixture(scope="session")
+def dell_capture() -> Capture:
+    return Capture(capture_archive("dell_multi_dpu"))
+
+
+# -- a BMC that misbehaves below HTTP
+
+
+@pytest.fixture
+def raw_bmc(certs: Any) -> Iterator[Callable[..., dict[str, Any]]]:
+    """``raw_bmc(talk, tls=True)``: each connection is given to ``talk``; answers the options that reach it."""
+    listeners: list[socket.socket] = []
+    ended = threading.Event()
+
+    def start(talk: Callable[[Any, threading.Event], None], tls: bool = True) -> dict[str, Any]:
+        listener = socket.create_server(("127.0.0.1", 0))
+        listeners.append(listener)
+        context = certs.server_context()
+
+        def serve(plain: socket.socket) -> None:
+            try:
+                with context.wrap_socket(plain, server_side=True) if tls else plain as connection:
+                    talk(connection, ended)
+            except (OSError, ssl.SSLError):
+                pass
+
+        def accept() -> None:
+            while True:
+                try:
+                    plain, _ = listener.accept()
+                except OSError:
+                    return
+                threading.Thread(target=serve, args=(plain,), daemon=True).start()
+
+        threading.Thread(target=accept, daemon=True).start()
+        return {
+            "bmc_address": "127.0.0.1",
+            "bmc_port": listener.getsockname()[1],
+            "bmc_username": "admin",
+            "bmc_password": "secret",
+            "bmc_ca_path": str(certs.ca),
+            "bmc_protocol": "redfish",
+            "bmc_timeout": 1,
+        }
+
+    yield start
+    ended.set()
+    for listener in listeners:
+        listener.close()
+
+
+# -- the lab's BMC
+
+
+class Loop:
+    """An event loop in a thread, so that blocking clients can be used against servers in it."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self.loop.run_forever, daemon=True)
+        self._thread.start()
+
+    def run(self, coroutine: Coroutine[Any, Any, Any], seconds: float = 10) -> Any:
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(seconds)
+
+    def call(self, function: Callable[[], Any]) -> Any:
+        async def there() -> Any:
+            return function()
+
+        return self.run(there())
+
+    def close(self) -> None:
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join(5)
+        self.loop.close()
+
+
+class _Surroundings:
+    """A boot network that serves everybody, and an operating system that only runs."""
+
+    async def netboot(self, machine: Machine) -> bool:
+        return True
+
+    async def run_agent(self, machine: Machine) -> str:
+        await asyncio.Event().wait()
+        return "halt"
+
+    async def metadata(self, machine: Machine) -> dict[str, Any] | None:
+        return None
+
+    def vlan(self, machine: Machine) -> int | None:
+        return 100
+
+    def boot_network(self, machine: Machine) -> bool:
+        return True
+
+    def tenant_vlan_of(self, address: str) -> int | None:
+        return None
+
+    async def run(self, machine: Machine, disk: Disk, started: Callable[[], None]) -> str:
+        started()
+        await asyncio.Event().wait()
+        return "halt"
+
+    async def stop(self, machine: Machine) -> None:
+        return None
+
+
+class LabBmc:
+    """One lab machine and its Redfish BMC."""
+
+    def __init__(self, loop: Loop, machine: Machine, bmc: RedfishBmc, ca_path: Path) -> None:
+        self._loop = loop
+        self.machine = machine
+        self.bmc = bmc
+        self.ca_path = ca_path
+
+    def params(self, **options: Any) -> dict[str, Any]:
+        return {
+            "bmc_address": "127.0.0.1",
+            "bmc_port": self.bmc.port,
+            "bmc_username": self.machine.config.bmc_username,
+            "bmc_password": self.machine.config.bmc_password,
+            "bmc_ca_path": str(self.ca_path),
+            "bmc_protocol": "redfish",
+            "bmc_timeout": 5,
+            **options,
+        }
+
+    def entry(self, **options: Any) -> dict[str, Any]:
+        """The same as an entry of ``bmcs``."""
+        params = {name.removeprefix("bmc_"): value for name, value in self.params().items()}
+        return {"name": self.machine.name, **params, **options}
+
+    def fault(self, kind: str, match: str = "*", value: Any = None, count: int | None = None) -> None:
+        add = self.machine.world.faults.add
+        layer = "machine" if kind in ("power_stuck", "gpu_missing") else "redfish"
+        self._loop.call(lambda: add(self.machine.name, layer, kind, match, value, count))
+
+    def heal(self) -> None:
+        self._loop.call(lambda: self.machine.world.faults.clear())
+
+    def writes(self) -> list[str]:
+        """What was written to this BMC, sessions apart."""
+        entries = self._loop.call(lambda: self.machine.world.log.select(self.machine.name, "redfish"))
+        return [entry.action for entry in entries if "/SessionService/" not in entry.action]
+
+    def resets(self) -> list[str]:
+        entries = self._loop.call(lambda: self.machine.world.log.select(self.machine.name, "redfish"))
+        return [entry.detail["body"]["ResetType"] for entry in entries if entry.action.endswith("ComputerSystem.Reset")]
+
+    def sessions(self) -> int:
+        return len(self._loop.call(lambda: self.bmc.sessions.list()))
+
+
+@pytest.fixture
+def lab_bmc(tmp_path: Path) -> Iterator[LabBmc]:
+    loop = Loop()
+    around: Any = _Surroundings()
+    ca = CertificateAuthority()
+    ca_path = tmp_path / "ca.pem"
+    ca_path.write_bytes(ca.pem)
+
+    async def start() -> tuple[Machine, RedfishBmc]:
+        clock = Clock()
+        world = World(clock, WriteLog(clock), FaultSet(), DELAYS["none"], around, around, around)
+        machine = Machine(make_config(tmp_path, servers=1, block=77).machines[0], world)
+        bmc = RedfishBmc(machine, ca.server_context(tmp_path, "bmc"))
+        await bmc.start()
+        return machine, bmc
+
+    machine, bmc = loop.run(start())
+    yield LabBmc(loop, machine, bmc, ca_path)
+    loop.run(bmc.close())
+    loop.run(machine.close())
+    loop.close()

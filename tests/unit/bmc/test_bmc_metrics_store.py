@@ -1,0 +1,127 @@
+"""``bmc_metrics_info`` with ``store``: what goes to the service, and what happens when it is away."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc import metrics
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.base import GpuMetrics, Metrics
+from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import InvalidInput, Unreachable
+
+
+class Service:
+    def __init__(self, problems: list[Exception | None]) -> None:
+        self.problems = problems
+        self.sent: list[list[dict[str, Any]]] = []
+        self.closed = False
+
+    def store_telemetry(self, points: list[dict[str, Any]]) -> dict[str, Any]:
+        problem = self.problems.pop(0) if self.problems else None
+        if problem is not None:
+            raise problem
+        self.sent.append(points)
+        return {"stored": len(points)}
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class FakeBmc:
+    opened = 0
+
+    def __init__(self) -> None:
+        FakeBmc.opened += 1
+        self.closed = False
+
+    def metrics(self) -> Metrics:
+        return Metrics(
+            1950.0,
+            22.0,
+            [
+                GpuMetrics("GPU_SXM_1", "metric_report", 26.75, 60.0, 35.0, 71.6),
+                GpuMetrics("GPU_SXM_2", "metric_report", 30.0, stale=True),
+            ],
+        )
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.fixture
+def collect(monkeypatch: pytest.MonkeyPatch) -> Any:
+    FakeBmc.opened = 0
+    monkeypatch.setattr(metrics, "open_bmc", lambda entry, prefix: FakeBmc())
+
+    def run(service: Service, check_mode: bool = False, **options: Any) -> dict[str, Any]:
+        monkeypatch.setattr(metrics, "client_from", lambda params: service)
+        bmcs = [{"name": f"dgx-{n:02}", "address": f"192.0.2.{n}"} for n in range(1, 4)]
+        defaults = {"bmcs": bmcs, "concurrency": 2, "timeout": 5, "store": True, "rounds": 1, "interval": 0.0}
+        return metrics.run({**defaults, **options}, check_mode)
+
+    return run
+
+
+def test_points_carry_the_words_of_the_record(collect: Any) -> None:
+    service = Service([])
+    answer = collect(service)
+    server, gpu = service.sent[0][:2]
+    timestamp = server.pop("timestamp")
+    assert timestamp.endswith("Z")
+    assert server == {"server": "dgx-01", "gpu": None, "power_consumption": 1950.0, "temperature": 22.0}
+    assert gpu == {
+        "server": "dgx-01",
+        "gpu": "GPU_SXM_1",
+        "timestamp": timestamp,
+        "temperature": 26.75,
+        "memory_temperature": 35.0,
+        "margin_celsius": 60.0,
+        "power_consumption": 71.6,
+    }
+    assert len(service.sent[0]) == 6, "a reading that the BMC calls stale is no reading"
+    assert answer["changed"] and answer["counts"]["stored"] == 6 and "metrics" not in answer
+    assert service.closed
+
+
+def test_points_go_in_batches(collect: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics, "BATCH", 4)
+    service = Service([])
+    collect(service)
+    assert [len(batch) for batch in service.sent] == [4, 2]
+
+
+def test_a_service_that_is_away_for_a_round_costs_that_round(collect: Any) -> None:
+    service = Service([Unreachable("away"), None])
+    answer = collect(service, rounds=2)
+    assert (answer["counts"]["stored"], answer["counts"]["lost"]) == (6, 6)
+    assert FakeBmc.opened == 3, "sessions are kept between rounds"
+
+
+def test_a_service_that_never_answers_is_a_failure(collect: Any) -> None:
+    with pytest.raises(Unreachable):
+        collect(Service([Unreachable("away"), Unreachable("away")]), rounds=2)
+
+
+def test_check_mode_reads_and_sends_nothing(collect: Any) -> None:
+    service = Service([])
+    answer = collect(service, check_mode=True)
+    assert not service.sent and not answer["changed"] and answer["counts"]["points"] == 6
+
+
+def test_an_unexpected_error_of_one_bmc_stays_with_it(collect: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def explode(self: Any) -> Metrics:
+        raise ZeroDivisionError("firmware")
+
+    monkeypatch.setattr(FakeBmc, "metrics", explode)
+    answer = collect(Service([]), store=False)
+    assert {failure["error"]["code"] for failure in answer["failures"]} == {"internal_error"}
+
+
+@pytest.mark.parametrize("wrong", [{"rounds": 0}, {"concurrency": 0}])
+def test_numbers_that_make_no_sense(collect: Any, wrong: dict[str, int]) -> None:
+    with pytest.raises(InvalidInput):
+        collect(Service([]), **wrong)
+
+
+def test_no_bmcs_is_an_empty_answer(collect: Any) -> None:
+    assert collect(Service([]), bmcs=[], store=False)["metrics"] == []
