@@ -304,7 +304,7 @@ def verify_token(session: Session, token: str, remote_addr: str | None = None, r
         raise Unauthenticated(
             "this API token is not known", code="token_unknown", next="make a new one: POST /api/v1/tokens"
         )
-    row, user = found.tuple()
+    row, user = found
     if row.revoked_at is not None or user.disabled:
         raise Unauthenticated(
             "this API token was revoked", code="token_revoked", next="make a new one: POST /api/v1/tokens"

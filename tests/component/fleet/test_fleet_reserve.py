@@ -26,7 +26,7 @@ from fleet.models import (
 )
 from fleet.operations import register, users
 from fleet.operations.allocate import AllocateRequest, reserve
-from tests.component.fleet.support import ALLOCATE, KEY, Site, bmc_facts, build, fleet_document
+from tests.component.fleet.support import KEY, Site, bmc_facts, build, fleet_document
 
 
 def rows(site: Site, *entities: Any) -> list[int]:
