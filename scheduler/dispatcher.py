@@ -46,6 +46,8 @@ class Dispatcher:
         if time.monotonic() < self._quiet_until:
             return
         try:
+            if not self._launcher.prepare():
+                return
             while len(self._handles) < self._slots and (job := self._claim()) is not None:
                 self._start(job)
         except Exception as error:
@@ -55,7 +57,6 @@ class Dispatcher:
             log.warning("claiming the next workflow: %s; again in %.1f s", error, pause)
         else:
             self._failures = 0
-        self._launcher.prepare()
 
     def start_extra(self, make: Callable[[], Job]) -> bool:
         """Start a job that is no workflow and takes no slot, unless the last one still runs. True when started."""

@@ -72,7 +72,6 @@ class Job:
     claim_ttl_s: float = 30.0
     deadline_s: float | None = None
     grace_s: float = 10.0  # between SIGTERM and SIGKILL
-    parent_pid: int = field(default_factory=os.getpid)
     # the service's settings as environment variables, secrets among them
     settings: dict[str, str] = field(default_factory=dict, repr=False)
     id: str = field(default_factory=lambda: uuid.uuid4().hex)

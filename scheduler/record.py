@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 import os
@@ -48,6 +49,11 @@ def as_environment(settings: Settings) -> dict[str, str]:
     return variables
 
 
+def _counts(result: Any) -> dict[str, int]:
+    """The numbers in a result of `fleet` that are not zero, by name."""
+    return {name: value for name, value in dataclasses.asdict(result).items() if isinstance(value, int) and value}
+
+
 class SchedulerRecord:
     """The record as the scheduler sees it; `claimant` is its name in claims and leases."""
 
@@ -85,11 +91,10 @@ class SchedulerRecord:
                 expires_in_s=max(left_s or self._settings.workflow_deadline_s, 0.0) + TOKEN_SLACK_S,
                 workflow_id=workflow.id,
             )
-            identity = {"workflow_id": workflow.id, "fence": workflow.fence, "attempt": workflow.attempt}
             return Job(
                 playbook=self._playbook(jobs.PLAYBOOKS[workflow.kind]),
                 project_dir=self._project_dir,
-                extravars=dict(identity),
+                extravars={"workflow_id": workflow.id, "fence": workflow.fence, "attempt": workflow.attempt},
                 token=token.token,
                 token_id=token.id,
                 environment=self._playbook_environment(),
@@ -97,7 +102,9 @@ class SchedulerRecord:
                 claim_ttl_s=self._settings.claim_ttl_s,
                 deadline_s=None if left_s is None else left_s + DEADLINE_SLACK_S,
                 settings=self._service_environment,
-                **identity,
+                workflow_id=workflow.id,
+                fence=workflow.fence,
+                attempt=workflow.attempt,
             )
 
     def surrender(self, job: Job, outcome: Outcome, error: dict[str, Any] | None) -> None:
@@ -154,34 +161,32 @@ class SchedulerRecord:
     def reap(self) -> dict[str, int]:
         """Settle claims, waits, deadlines and leases that have run out; the counts that are not zero.
 
-        What stays too long in a state is said once, not every round.
+        What stays too long in a state is named once, not every round.
         """
         with db.transaction() as session:
-            reaped = settle.reap(session)
-            late_ones = settle.overdue(session)
-        overdue = {(late["id"], late["state"]): late for late in late_ones}
+            counts = settle.reap(session)
+            late = settle.overdue(session) if counts.pop("overdue", 0) else []
+        overdue = {(entry["id"], entry["state"]): entry for entry in late}
         for key in overdue.keys() - self._overdue:
-            late = overdue[key]
-            log.warning("%s %s is %s for %.0f s already", late["entity"], late["id"], late["state"], late["seconds"])
+            log.warning("%(entity)s %(id)s is %(state)s for %(seconds).0f s already", overdue[key])
         self._overdue = set(overdue)
-        names = ("claims", "waits", "deadlines", "leases", "errors")
-        return {name: count for name in names if (count := reaped[name])}
+        return {name: count for name, count in counts.items() if count}
 
     def relay(self) -> None:
         """Publish what the outbox holds. Without a broker, publishing is a line in the service's log."""
         with db.transaction() as session:
             events.relay(session, lambda event: published.info("%s", json.dumps(event, separators=(",", ":"))))
 
-    def evaluate_alerts(self) -> object:
-        """Raise and resolve alerts from the latest figures."""
+    def evaluate_alerts(self) -> dict[str, int]:
+        """Raise and resolve alerts from the latest figures; the counts that are not zero."""
         with db.transaction() as session:
-            return telemetry.evaluate_alerts(session)
+            return _counts(telemetry.evaluate_alerts(session))
 
     def prune(self) -> dict[str, int]:
         """Delete what nobody needs any more, a bounded number of rows at a time."""
         with db.transaction() as session:
-            count = events.prune(session, EVENTS_KEPT)
-        return {"events": count} if count else {}
+            counts = {"events": events.prune(session, EVENTS_KEPT), "figures": telemetry.prune(session)}
+        return {name: count for name, count in counts.items() if count}
 
 
 class JobRecord:

@@ -44,7 +44,7 @@ class Scheduler:
         self.dispatcher = Dispatcher(
             self.record.claim_next,
             self.record.surrender,
-            launcher or RunnerLauncher(spare=True),
+            launcher or RunnerLauncher(),
             settings.launcher_slots,
         )
         self.timers = Timers(lambda: self.leadership.held)

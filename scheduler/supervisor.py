@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``python -m scheduler.supervisor``: one process that runs one playbook and answers for it.
+"""The supervisor: one process that runs one playbook and answers for it.
 
 ansible-runner is neither thread-safe nor a judge of how a run ended: its cancel kills ansible-playbook outright and
 leaves the workers, which are in sessions of their own, running; its status says "failed" for what was cancelled. So
-every job has a process of its own, and in it:
+every job has a process of its own (a child of ``scheduler.forkserver``), and in it:
 
 - the main thread is in ``ansible_runner.run`` and nowhere else;
 - *watch* ends the playbook: on a stop, at the deadline, when the claim runs out, when the scheduler is gone;
 - *claim* sends heartbeats, and learns from them that the claim is lost or the work not wanted any more;
 - *events* writes Ansible's events to the record.
 
-The record is imported only when ansible-playbook has been started: both take about half a second, side by side.
+Database connections are opened only when ansible-playbook has been started.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ import os
 import queue
 import shlex
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -60,11 +59,15 @@ class Stop(NamedTuple):
 class Supervisor:
     """Runs `job`; `connect` opens the record (None for a job that has no workflow).
 
-    `dedicated` says that this process does nothing else: whatever descends from it belongs to the job.
+    `parent` is the process whose end ends the job. `dedicated` says that this process does nothing else: whatever
+    descends from it belongs to the job.
     """
 
-    def __init__(self, job: Job, connect: Callable[[], Record] | None, dedicated: bool = False) -> None:
+    def __init__(
+        self, job: Job, connect: Callable[[], Record] | None, *, parent: int | None = None, dedicated: bool = False
+    ) -> None:
         self.job = job
+        self._parent = parent if parent is not None else os.getppid()
         self._dedicated = dedicated
         self._connect = connect
         self._record: Record | None = None
@@ -104,7 +107,7 @@ class Supervisor:
         threads = [threading.Thread(target=self._watch, name="watch", daemon=True)]
         if self._connect is not None:
             threads.append(threading.Thread(target=self._keep_claim, name="claim", daemon=True))
-        import ansible_runner  # 60 ms that a dry import of this module should not pay
+        import ansible_runner  # here, so that importing this module stays cheap
 
         for thread in threads:
             thread.start()
@@ -184,7 +187,7 @@ class Supervisor:
 
     def _overdue(self, begin: float) -> Stop | None:
         now = time.monotonic()
-        if os.getppid() != self.job.parent_pid:
+        if os.getppid() != self._parent:
             return Stop(Outcome.STOPPED, "the scheduler that started this job has ended")
         if self.job.deadline_s is not None and now - begin > self.job.deadline_s:
             return Stop(Outcome.TIMED_OUT, f"the deadline of {self.job.deadline_s:g} s has passed")
@@ -273,43 +276,29 @@ class Supervisor:
                 pause = min(pause * 2, 2.0)
 
 
-def main(arguments: list[str]) -> int:
-    """Read a job from standard input and run it. 0 when the record was told how it ended, or needs no telling.
+def main(job: Job, parent: int) -> int:
+    """Run a job in this process, which does nothing else, as a child of `parent`.
 
-    With ``--spare`` it makes all its imports before it reads, because nobody waits for it yet.
+    0 when the record was told how it ended, or needs no telling; else the parent's parent tells it.
     """
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is for the scheduler, which then drains
-    parent = os.getppid()
     processes.die_with_parent(parent)
-    if "--spare" in arguments:
-        import ansible_runner  # noqa: F401
-
-        import scheduler.record  # noqa: F401
-    text = sys.stdin.read()
-    if not text:  # a spare that was never needed
-        return 0
-    job = Job.from_json(text)
-    if job.parent_pid != parent:
-        log.warning("job %s: not started: the scheduler %d has ended", job.id, job.parent_pid)
-        return 1
     processes.adopt_orphans()
 
     def connect() -> Record:
         # only now: ansible-runner copies this process's environment for the playbook, and these may be secrets
         os.environ.update(job.settings)
+        from fleet.settings import get_settings
         from scheduler.record import JobRecord
+
+        get_settings.cache_clear()
 
         return JobRecord(job)
 
-    supervisor = Supervisor(job, connect if job.workflow_id is not None else None, dedicated=True)
+    has_workflow = job.workflow_id is not None
+    supervisor = Supervisor(job, connect if has_workflow else None, parent=parent, dedicated=True)
     signal.signal(signal.SIGTERM, lambda *_: supervisor.stop(Outcome.STOPPED, "the scheduler asked for an end"))
     environment = {**command.inherited(os.environ), "PATH": os.environ.get("PATH", os.defpath)}
     os.environ.clear()
     os.environ.update(environment)
     supervisor.run()
     return 0 if supervisor.surrendered else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -32,7 +32,10 @@ PLAYBOOKS = {
 def project(tmp_path: Path) -> Path:
     directory = tmp_path / "project"
     directory.mkdir()
-    (directory / "ansible.cfg").write_text("[defaults]\ninventory = localhost,\ngathering = explicit\n")
+    (directory / "ansible.cfg").write_text("[defaults]\ninventory = hosts\ngathering = explicit\n")
+    (directory / "hosts").write_text(
+        "localhost ansible_connection=local ansible_python_interpreter='{{ ansible_playbook_python }}'\n"
+    )
     for name, tasks in PLAYBOOKS.items():
         head = "- hosts: localhost\n  connection: local\n  gather_facts: false\n  tasks:\n    "
         (directory / f"{name}.yml").write_text(f"{head}{tasks}\n")
@@ -60,7 +63,6 @@ def make_job(project: Path) -> Iterator[Callable[..., Job]]:
             "attempt": 1,
             "claimed_until": time.monotonic() + 30,
             "claim_ttl_s": 30.0,
-            "parent_pid": __import__("os").getppid(),
             **changes,
         }
         made.append(Job(**values))
@@ -103,7 +105,7 @@ def record() -> FakeRecord:
 
 @pytest.fixture
 def eventually() -> Callable[..., Any]:
-    def wait(condition: Callable[[], Any], limit_s: float = 20.0) -> Any:
+    def wait(condition: Callable[[], Any], limit_s: float = 40.0) -> Any:
         until = time.monotonic() + limit_s
         while not (value := condition()):
             assert time.monotonic() < until, "it did not come to pass"

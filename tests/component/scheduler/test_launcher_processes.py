@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,24 +33,36 @@ def sleeping(job: Job) -> bool:
 
 
 @pytest.fixture
-def start(make_job: MakeJob, eventually: Eventually) -> Callable[..., SupervisedJob]:
+def launcher(monkeypatch: pytest.MonkeyPatch) -> Iterator[RunnerLauncher]:
+    # what the service's environment holds must not reach a job's
+    monkeypatch.setenv("PALEBLUEDOT_DATABASE_URL", "postgresql://u:hush-hush@db/x")
+    launcher = RunnerLauncher()
+    yield launcher
+    launcher.close()
+
+
+@pytest.fixture
+def start(launcher: RunnerLauncher, make_job: MakeJob, eventually: Eventually) -> Callable[..., SupervisedJob]:
     """Start a job without a workflow and wait for its long task."""
 
     def start_job(playbook: str, **changes: Any) -> SupervisedJob:
-        job = make_job(playbook, workflow_id=None, parent_pid=os.getpid(), **changes)
-        handle = RunnerLauncher().start(job)
-        eventually(lambda: sleeping(job))
+        handle = launcher.start(make_job(playbook, workflow_id=None, **changes))
+        eventually(lambda: sleeping(handle.job))
         return handle
 
     return start_job
 
 
-def test_a_job_runs_and_ends(make_job: MakeJob, eventually: Eventually) -> None:
-    job = make_job("good", workflow_id=None, parent_pid=os.getpid())
-    handle = RunnerLauncher().start(job)
-    eventually(lambda: handle.poll() is not None)
-    assert handle.poll() == 0
-    assert not job.directory.exists()
+def supervisor_of(handle: SupervisedJob) -> int:
+    assert handle.pid is not None
+    return handle.pid
+
+
+def test_jobs_run_and_end_side_by_side(launcher: RunnerLauncher, make_job: MakeJob, eventually: Eventually) -> None:
+    handles = [launcher.start(make_job("good", workflow_id=None)) for _ in range(2)]
+    eventually(lambda: all(handle.poll() is not None for handle in handles))
+    assert [handle.poll() for handle in handles] == [0, 0]
+    assert not any(handle.job.directory.exists() for handle in handles)
 
 
 def test_cancel_ends_the_playbook_and_what_detached_from_it(start: Any, eventually: Eventually) -> None:
@@ -64,7 +76,7 @@ def test_cancel_ends_the_playbook_and_what_detached_from_it(start: Any, eventual
 
 def test_the_playbook_dies_with_a_killed_supervisor(start: Any, eventually: Eventually) -> None:
     handle = start("sleep")
-    os.kill(handle.pid, signal.SIGKILL)
+    os.kill(supervisor_of(handle), signal.SIGKILL)
     # nobody polls the handle yet: this is the kernel's and ansible-playbook's own work
     eventually(lambda: not processes.carrying(handle.job.id))
     assert handle.job.directory.exists()
@@ -74,7 +86,7 @@ def test_the_playbook_dies_with_a_killed_supervisor(start: Any, eventually: Even
 
 def test_detached_processes_of_a_killed_supervisor_are_ended_by_the_handle(start: Any, eventually: Eventually) -> None:
     handle = start("detach")
-    os.kill(handle.pid, signal.SIGKILL)
+    os.kill(supervisor_of(handle), signal.SIGKILL)
     assert eventually(handle.poll) == -signal.SIGKILL
     assert not processes.carrying(handle.job.id)
 
@@ -90,8 +102,11 @@ SCHEDULER = """
 import sys, time
 from scheduler.jobs import Job
 from scheduler.launchers import RunnerLauncher
-handle = RunnerLauncher().start(Job.from_json(sys.stdin.read().replace('"PARENT"', str(__import__("os").getpid()))))
-print(handle.pid, flush=True)
+launcher = RunnerLauncher()
+handle = launcher.start(Job.from_json(sys.stdin.read()))
+while handle.pid is None:
+    time.sleep(0.05)
+print(launcher.server_pid, handle.pid, flush=True)
 while True:
     time.sleep(60)
 """
@@ -99,10 +114,10 @@ while True:
 
 @pytest.fixture
 def foreign(make_job: MakeJob, eventually: Eventually) -> Any:
-    """A job started by another process: (that process, its supervisor's pid, the job)."""
+    """A job started by another process: (that process, pids of its fork server and supervisor, the job)."""
 
-    def start_there(playbook: str) -> tuple[subprocess.Popen[str], int, Job]:
-        job = make_job(playbook, workflow_id=None, parent_pid="PARENT")
+    def start_there(playbook: str) -> tuple[subprocess.Popen[str], list[int], Job]:
+        job = make_job(playbook, workflow_id=None)
         scheduler = subprocess.Popen(
             [sys.executable, "-c", SCHEDULER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
@@ -110,28 +125,28 @@ def foreign(make_job: MakeJob, eventually: Eventually) -> Any:
         assert scheduler.stdout is not None
         with scheduler.stdin as pipe:
             pipe.write(job.to_json())
-        supervisor = int(scheduler.stdout.readline())
+        pids = [int(word) for word in scheduler.stdout.readline().split()]
         scheduler.stdout.close()
         eventually(lambda: sleeping(job))
-        return scheduler, supervisor, job
+        return scheduler, pids, job
 
     return start_there
 
 
 def test_supervisors_and_playbooks_end_with_a_killed_scheduler(foreign: Any, eventually: Eventually) -> None:
-    scheduler, supervisor, job = foreign("detach")
+    scheduler, pids, job = foreign("detach")
     scheduler.kill()
     scheduler.wait()
-    eventually(lambda: not Path(f"/proc/{supervisor}").exists())
+    eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))
     assert not processes.carrying(job.id)
     assert not job.directory.exists()
 
 
 def test_the_next_scheduler_sweeps_what_was_killed_at_one_stroke(foreign: Any, eventually: Eventually) -> None:
-    scheduler, supervisor, job = foreign("detach")
+    scheduler, pids, job = foreign("detach")
     assert jobs.sweep() == []  # a living job is left alone
     playbook = min(processes.carrying(job.id), key=processes.started)
-    for pid in (scheduler.pid, supervisor, playbook):
+    for pid in (scheduler.pid, *pids, playbook):
         os.kill(pid, signal.SIGKILL)
     scheduler.wait()
     eventually(lambda: not jobs.owner_alive(job.directory))
@@ -142,12 +157,11 @@ def test_the_next_scheduler_sweeps_what_was_killed_at_one_stroke(foreign: Any, e
     assert jobs.sweep() == []
 
 
-def test_the_token_is_in_its_file_and_nowhere_else(start: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PALEBLUEDOT_DATABASE_URL", "postgresql://u:hush-hush@db/x")
+def test_the_token_is_in_its_file_and_nowhere_else(start: Any, launcher: RunnerLauncher) -> None:
     handle = start("read_token")  # the playbook asserts that it reads the whole token
     token, hidden = handle.job.token.encode(), b"hush-hush"
-    pids = processes.carrying(handle.job.id) | {handle.pid}
-    assert len(pids) >= 3
+    pids = processes.carrying(handle.job.id) | {supervisor_of(handle), launcher.server_pid}
+    assert len(pids) >= 4
     for pid in pids:
         for place in ("cmdline", "environ"):
             content = Path(f"/proc/{pid}/{place}").read_bytes()
@@ -163,32 +177,36 @@ def test_the_token_is_in_its_file_and_nowhere_else(start: Any, monkeypatch: pyte
     handle.kill()
 
 
-def test_a_supervisor_that_cannot_start_is_an_os_error(make_job: MakeJob, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fork_server_that_cannot_start_is_an_os_error(make_job: MakeJob, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false")
-    big = make_job("good", extravars={"x": "y" * 1_000_000})  # more than a pipe holds
-    with pytest.raises(OSError, match="ended at once"):
-        RunnerLauncher().start(big)
-
-
-def test_a_spare_takes_the_next_job_and_a_dead_one_is_replaced(make_job: MakeJob, eventually: Eventually) -> None:
-    launcher = RunnerLauncher(spare=True)
-    for dead in (False, True):
-        launcher._last_start = float("-inf")
-        launcher.prepare()
-        assert launcher._spare is not None
-        spare = launcher._spare.pid
-        if dead:
-            launcher._spare.kill()
-            launcher._spare.wait()
-        job = make_job("good", workflow_id=None, parent_pid=os.getpid(), extravars={"attempt": 1})
-        handle = launcher.start(job)
-        assert (handle.pid == spare) is not dead
-        eventually(lambda handle=handle: handle.poll() is not None)
-        assert handle.poll() == 0
-    launcher.prepare()
-    assert launcher._spare is None, "the last job has only just been started"
-    launcher._last_start = float("-inf")
-    launcher.prepare()
-    spare = launcher._spare.pid
+    launcher = RunnerLauncher()
+    with pytest.raises(OSError, match="fork server has ended"):
+        launcher.start(make_job("good", extravars={"x": "y" * 1_000_000}))  # more than a pipe holds
+    assert launcher.prepare() is False
     launcher.close()
-    assert not Path(f"/proc/{spare}").exists()
+
+
+def test_a_killed_fork_server_ends_its_jobs_and_is_started_again(
+    start: Any, launcher: RunnerLauncher, make_job: MakeJob, eventually: Eventually
+) -> None:
+    handle = start("detach")
+    before = launcher.server_pid
+    assert before is not None
+    os.kill(before, signal.SIGKILL)
+    assert eventually(handle.poll) != 0
+    assert not processes.carrying(handle.job.id)
+    assert not handle.job.directory.exists()
+    eventually(launcher.prepare)
+    assert launcher.server_pid != before
+    handle = launcher.start(make_job("good", workflow_id=None))
+    eventually(lambda: handle.poll() is not None)
+    assert handle.poll() == 0
+
+
+def test_a_job_that_cannot_even_begin_ends_with_an_error(
+    launcher: RunnerLauncher, make_job: MakeJob, eventually: Eventually
+) -> None:
+    job = make_job("good", workflow_id=None)
+    job.directory.mkdir()  # another supervisor's, it must think
+    handle = launcher.start(job)
+    assert eventually(handle.poll) == 70

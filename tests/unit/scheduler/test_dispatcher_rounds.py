@@ -43,6 +43,7 @@ class FakeLauncher:
         self.handles: list[FakeHandle] = []
         self.error: OSError | None = None
         self.closed = False
+        self.ready = True
 
     def start(self, job: Job) -> FakeHandle:
         if self.error:
@@ -50,7 +51,8 @@ class FakeLauncher:
         self.handles.append(FakeHandle(job))
         return self.handles[-1]
 
-    def prepare(self) -> None: ...
+    def prepare(self) -> bool:
+        return self.ready
 
     def close(self) -> None:
         self.closed = True
@@ -161,3 +163,13 @@ def test_only_one_extra_job_runs_at_a_time_and_it_takes_no_slot() -> None:
     bench.dispatcher.cancel_extra()
     assert bench.launcher.handles[0].cancelled
     assert bench.dispatcher.start_extra(a_job)
+
+
+def test_nothing_is_claimed_before_it_could_be_started() -> None:
+    bench = Bench(jobs=1)
+    bench.launcher.ready = False
+    bench.dispatcher.tick()
+    assert bench.asked == 0
+    bench.launcher.ready = True
+    bench.dispatcher.tick()
+    assert bench.dispatcher.running == 1
