@@ -47,17 +47,26 @@ def refuse_unusable() -> None:
     if request.endpoint in BULK_ROUTES:
         request.max_content_length = max(BULK_BYTES, request.max_content_length or 0)
     length, limit = request.content_length, request.max_content_length
-    if length is not None and limit is not None and length > limit:
-        _drain(length)
+    if limit is not None and _length_over(limit, length):
         raise RequestEntityTooLarge
     values = [request.path, *(part for pair in request.args.items(multi=True) for part in pair)]
     if not all(map(is_clean, values)) or any("�" in value for value in values):
         raise ApiError("invalid_characters", "The URL holds text that is not valid UTF-8, or a NUL character.")
 
 
-def _drain(length: int) -> None:
+def _length_over(limit: int, length: int | None) -> bool:
+    if length is not None or not request.environ.get("wsgi.input_terminated"):
+        return length is not None and length > limit
+    # chunked: werkzeug would silently cut the body at the limit (LimitedStream.readall)
+    return len(request.get_data(cache=True)) >= limit
+
+
+def _drain() -> None:
     stream = request.environ["wsgi.input"]
-    left = min(length, DRAIN_BYTES)
+    # without either, reading would wait for an end that never comes
+    if request.content_length is None and not request.environ.get("wsgi.input_terminated"):
+        return
+    left = min(request.content_length or DRAIN_BYTES, DRAIN_BYTES)
     while left > 0:
         chunk = stream.read(min(left, 1024 * 1024))
         if not chunk:
@@ -66,7 +75,9 @@ def _drain(length: int) -> None:
 
 
 def finish(response: Response) -> Response:
-    """Add the request id and the security headers."""
+    """Add the request id and the security headers; read what is left of a body that was refused."""
+    if response.status_code == 413:
+        _drain()
     response.headers["X-Request-Id"] = g.get("request_id", "")
     response.headers[protocol.HEADER] = str(protocol.PROTOCOL)
     for name, value in SECURITY_HEADERS.items():

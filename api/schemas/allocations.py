@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from marshmallow import Schema, ValidationError, fields, post_load, validate, validates_schema
 
-from api.schemas.base import Answer, PageQuery, Request, choice, count, page_of, text
+from api.schemas.base import Answer, Moment, PageQuery, Request, choice, count, page_of, text
+from api.schemas.users import KEY_LENGTH, key_or_name
 
 EXECUTORS = ("service", "external", "awx")
 
@@ -25,13 +26,16 @@ class AllocateSchema(Request):
         metadata={"description": "Parameters that the template declares."},
     )
     ssh_keys = fields.List(
-        text("Id of one of your keys, its name, or a public key line.", length=16384),
+        fields.String(
+            validate=[validate.Length(min=1, max=KEY_LENGTH), key_or_name],
+            metadata={"description": "Id of one of your keys, its name, or a public key line."},
+        ),
         validate=validate.Length(max=64),
         allow_none=True,
         metadata={"description": "Keys that may log in; default: all of yours."},
     )
-    start = fields.AwareDateTime(allow_none=True, metadata={"description": "When it begins (RFC 3339); default: now."})
-    end = fields.AwareDateTime(allow_none=True, metadata={"description": "When the lease ends (RFC 3339)."})
+    start = Moment(allow_none=True, metadata={"description": "When it begins (RFC 3339); default: now."})
+    end = Moment(allow_none=True, metadata={"description": "When the lease ends (RFC 3339)."})
     request = text(
         "Name of the request: repeating it gives the same allocation. Idempotency-Key says the same.", allow_none=True
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from marshmallow import EXCLUDE, RAISE, Schema, fields, validate
@@ -49,6 +50,25 @@ def choice(values: Any, description: str, **options: Any) -> fields.String:
     return fields.String(
         validate=validate.OneOf([str(value) for value in values]), metadata={"description": description}, **options
     )
+
+
+class Moment(fields.AwareDateTime):
+    """A time with its zone, as UTC; near the ends of the calendar some zones' times have no UTC."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> datetime:
+        try:
+            return super()._deserialize(value, attr, data, **kwargs).astimezone(UTC)
+        except OverflowError as error:
+            raise self.make_error("invalid", obj_type=self.OBJ_TYPE, input=value) from error
+
+
+class Flag(fields.Boolean):
+    """true or false and nothing that merely looks like it: 1, "yes" and "off" are refused."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:
+        if not isinstance(value, bool):
+            raise self.make_error("invalid", input=value)
+        return value
 
 
 class PageQuery(Request):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from marshmallow import fields, validate
 
-from api.schemas.base import Answer, PageQuery, Request, page_of, text
+from api.schemas.base import Answer, Flag, Moment, PageQuery, Request, page_of, text
 
 # 100 servers of 8 GPUs and one figure a server make 900 points; a bulk collector sends them in one request.
 MOST_POINTS = 20_000
 
 
 class FreezeSchema(Request):
-    frozen = fields.Boolean(required=True, truthy={True}, falsy={False})
+    frozen = Flag(required=True)
     reason = text("Why; shown to everybody who is stopped by it.", length=1024, allow_none=True)
 
 
@@ -29,7 +29,7 @@ class PointSchema(Request):
 
     server = text("The server's name or id.", required=True)
     gpu = text("Slot or id of the GPU; null: the server as a whole.", allow_none=True)
-    timestamp = fields.AwareDateTime(metadata={"description": "RFC 3339; default: now."})
+    timestamp = Moment(metadata={"description": "RFC 3339; default: now."})
     cpu_usage = _figure("Percent.")
     memory_usage = _figure("Percent.")
     gpu_usage = _figure("Percent.")

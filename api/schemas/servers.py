@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from marshmallow import INCLUDE, Schema, fields, validate
 
-from api.schemas.base import Answer, PageQuery, Request, choice, page_of, text
+from api.schemas.base import Answer, Flag, PageQuery, Request, choice, page_of, text
 from api.schemas.gpus import GpuSchema
 
 
@@ -71,10 +71,8 @@ class ServerSchema(Answer):
 
 
 class FlagsSchema(Request):
-    hands_off = fields.Boolean(
+    hands_off = Flag(
         required=True,
-        truthy={True},
-        falsy={False},
         metadata={"description": "While true no step is begun on the server, whichever door asks."},
     )
     reason = text("Why; shown to everybody who is stopped by it.", length=1024, allow_none=True)

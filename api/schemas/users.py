@@ -2,11 +2,31 @@
 
 from __future__ import annotations
 
-from marshmallow import fields
+import re
+
+from marshmallow import ValidationError, fields, validate
 
 from api.schemas.base import Answer, Request, count, page_of, text
 
 LONGEST_TOKEN_LIFE_S = 366 * 24 * 3600
+
+
+# RSA keys of 16384 bits make lines of 2.9 kB; comments are short.
+KEY_LENGTH = 16384
+# type, base64, and perhaps a comment: what the rules then look into (sshd(8), AUTHORIZED_KEYS FILE FORMAT)
+_KEY_LINE = re.compile(r"\s*[A-Za-z0-9@.-]+[ \t]+[A-Za-z0-9+/]+={0,3}([ \t][^\r\n]*)?\s*")
+
+
+def key_line(line: str) -> None:
+    """Refuse what has not even the outline of an OpenSSH public key."""
+    if not _KEY_LINE.fullmatch(line):
+        raise ValidationError("Give one line of a .pub file: type, base64 and perhaps a comment.")
+
+
+def key_or_name(entry: str) -> None:
+    """Refuse an entry with blanks, as keys have, that is no key."""
+    if " " in entry.strip():
+        key_line(entry)
 
 
 class ProfileSchema(Answer):
@@ -28,7 +48,11 @@ class QuotaSchema(Answer):
 
 class NewSshKeySchema(Request):
     name = text("A name to recognise the key by.", required=True)
-    public_key = text("One OpenSSH public key line.", length=16384, required=True)
+    public_key = fields.String(
+        required=True,
+        validate=[validate.Length(min=1, max=KEY_LENGTH), key_line],
+        metadata={"description": "One OpenSSH public key line."},
+    )
 
 
 class SshKeySchema(Answer):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from flask import Flask
 
 from api.app import create_app
+from api.records import record
 from fleet import db
 from fleet.actor import ROLES, SYSTEM
 from fleet.operations import lookup, templates, users
@@ -54,20 +56,45 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prepared]:
     get_settings.cache_clear()
 
 
-@pytest.fixture
-def app(prepared: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
-    path = tmp_path / "record.db"
+@contextmanager
+def serving(prepared: Prepared, path: Path, **environment: str) -> Iterator[Flask]:
+    """The app on the database at ``path``."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PALEBLUEDOT_DATA_DIR", str(prepared.data_dir))
+        patch.setenv("PALEBLUEDOT_DATABASE_URL", f"sqlite:///{path}")
+        patch.setenv("PALEBLUEDOT_RATE_LIMIT", "100000 per minute")
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        get_settings.cache_clear()
+        application = create_app()
+        db.set_database(record(application))
+        yield application
+        db.set_database(None)
+        record(application).dispose()
+    get_settings.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def discovered(prepared: Prepared, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The prepared database with three discovered servers of eight GPUs."""
+    path = tmp_path_factory.mktemp("api-fleet") / "discovered.db"
     shutil.copy(prepared.database, path)
-    monkeypatch.setenv("PALEBLUEDOT_DATA_DIR", str(prepared.data_dir))
-    monkeypatch.setenv("PALEBLUEDOT_DATABASE_URL", f"sqlite:///{path}")
-    monkeypatch.setenv("PALEBLUEDOT_RATE_LIMIT", "100000 per minute")
-    get_settings.cache_clear()
-    application = create_app()
-    db.set_database(application.extensions["palebluedot"])
-    yield application
-    db.set_database(None)
-    application.extensions["palebluedot"].dispose()
-    get_settings.cache_clear()
+    with serving(prepared, path) as application:
+        automation = Caller(application.test_client(), prepared.tokens["automation"])
+        answer = automation.post("/servers", fleet_document())
+        assert answer.status_code == 200, answer.text
+        for n in range(SERVERS):
+            answer = automation.put(f"/servers/gpu-{n:02}/inspection", inspection(n))
+            assert answer.status_code == 200, answer.text
+    return path
+
+
+@pytest.fixture
+def app(request: pytest.FixtureRequest, prepared: Prepared, discovered: Path, tmp_path: Path) -> Iterator[Flask]:
+    path = tmp_path / "record.db"
+    shutil.copy(discovered if "fleet" in request.fixturenames else prepared.database, path)
+    with serving(prepared, path) as application:
+        yield application
 
 
 @pytest.fixture
@@ -93,11 +120,6 @@ neighbour = _caller("neighbour")
 
 
 @pytest.fixture
-def fleet(automation: Caller) -> list[str]:
-    """Three discovered servers of eight GPUs; answers their names."""
-    answer = automation.post("/servers", fleet_document())
-    assert answer.status_code == 200, answer.text
-    for n in range(SERVERS):
-        answer = automation.put(f"/servers/gpu-{n:02}/inspection", inspection(n))
-        assert answer.status_code == 200, answer.text
+def fleet() -> list[str]:
+    """Names of three discovered servers of eight GPUs (`app` looks for this fixture's name)."""
     return [f"gpu-{n:02}" for n in range(SERVERS)]
