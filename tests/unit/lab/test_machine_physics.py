@@ -118,11 +118,12 @@ def test_power_lost_takes_the_agent_along(machine: Machine, until: Until) -> Non
 
 def test_power_lost_while_an_image_is_written_leaves_nothing_bootable(machine: Machine, until: Until) -> None:
     async def scenario() -> None:
+        await machine.disks[0].write_image("http://images/before.raw")
         slow(machine.world, image_s=600)
         await machine.power_action("on", by="test")
         await until(lambda: machine.running == "agent")
         writing = asyncio.create_task(machine.disks[0].write_image("http://images/ubuntu.raw"))
-        await until(lambda: machine.disks[0].writes == 1)
+        await until(lambda: machine.disks[0].writes == 2)
         writing.cancel()
         await machine.power_action("off", by="test")
         assert machine.disks[0].image is None
