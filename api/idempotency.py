@@ -19,10 +19,11 @@ from flask import Response, request
 from api.problems import ApiError
 
 HEADER = "Idempotency-Key"
+LONGEST_KEY = 255
 KEY_PARAMETER = {
     "in": "header",
     "name": HEADER,
-    "schema": {"type": "string", "maxLength": 255},
+    "schema": {"type": "string", "maxLength": LONGEST_KEY},
     "description": "A name for this very request: repeated with it, it is answered as before and not done again.",
 }
 KEEP_S = 600
@@ -56,9 +57,15 @@ class Replays:
         with one key at the same time run one after the other.
 
         Raises:
-            ApiError: 409 ``idempotency_mismatch`` when the key was used for another request.
+            ApiError: 409 ``idempotency_mismatch`` when the key was used for another request, 422 when it is too long.
         """
         key = request.headers[HEADER]
+        if len(key) > LONGEST_KEY:
+            raise ApiError(
+                "validation_failed",
+                f"{HEADER} is longer than {LONGEST_KEY} characters.",
+                errors=[{"field": HEADER, "pointer": f"headers:{HEADER}", "detail": "Too long."}],
+            )
         entry = self._entry((who, request.method, request.path, key), hashlib.sha256(request.get_data()).hexdigest())
         with entry.lock:
             if entry.answer is None:

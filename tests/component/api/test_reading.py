@@ -1,0 +1,230 @@
+"""Lists, filters and pages; health, metrics, the OpenAPI document and its page."""
+
+from __future__ import annotations
+
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+from flask import Flask
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
+
+from api.records import record
+from fleet.operations import timeline
+from tests.component.api.support import WISH, Caller, problem
+
+
+def items(response: Any, key: str = "name") -> list[Any]:
+    assert response.status_code == 200, response.text
+    return [item[key] for item in response.json["items"]]
+
+
+def test_pages_hold_everything_once(user: Caller, fleet: list[str]) -> None:
+    seen: list[str] = []
+    cursor: str | None = None
+    for _ in range(5):
+        page = user.get("/gpu/available?limit=7" + (f"&cursor={cursor}" if cursor else "")).json
+        assert page is not None and len(page["items"]) <= 7
+        seen += [item["id"] for item in page["items"]]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+    assert len(seen) == len(set(seen)) == 24
+
+
+def test_newest_allocations_come_first_page_by_page(admin: Caller, neighbour: Caller, fleet: list[str]) -> None:
+    for caller, name in ((admin, "one"), (neighbour, "two")):
+        assert caller.post("/gpu/allocate", {**WISH, "request": name}).status_code == 202
+    first = admin.get("/allocations?limit=1")
+    assert items(first, "request") == ["two"]
+    assert first.json is not None
+    second = admin.get(f"/allocations?limit=1&cursor={first.json['next_cursor']}")
+    assert items(second, "request") == ["one"] and second.json["next_cursor"] is None  # type: ignore[index]
+    assert items(admin.get("/allocations?status=active"), "id") == []
+    assert items(admin.get("/workflows?kind=allocate&status=pending"), "kind") == ["allocate"] * 2
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        ("", ["gpu-00", "gpu-01", "gpu-02"]),
+        ("?pool=spare", ["gpu-00"]),
+        ("?rack=r1&pool=h100", ["gpu-01", "gpu-02"]),
+        ("?state=available&limit=2", ["gpu-00", "gpu-01"]),
+        ("?state=failed", []),
+        ("?model=dgxh", ["gpu-00", "gpu-01", "gpu-02"]),
+        ("?model=%25", []),
+    ],
+)
+def test_servers_are_filtered(operator: Caller, fleet: list[str], query: str, names: list[str]) -> None:
+    assert items(operator.get(f"/servers{query}")) == names
+    assert items(operator.get(f"/hardware/servers{query}")) == names
+
+
+def test_a_server_by_name_and_by_id_has_no_secret(operator: Caller, fleet: list[str]) -> None:
+    by_name = operator.get("/servers/gpu-01").json
+    assert by_name is not None and by_name == operator.get(f"/servers/{by_name['id']}").json
+    assert by_name["nics"] == [{"mac": "02:00:00:00:00:01", "switch": "leaf-1", "switch_port": "Ethernet1"}]
+    assert len(by_name["gpus"]) == 8 and by_name["gpu_model"] == "H100 80GB HBM3"
+    assert by_name["bmc_address"] == "192.0.2.11" and "bmc-password" not in str(by_name)
+
+
+def test_available_gpus_leave_out_what_cannot_be_had(user: Caller, operator: Caller, fleet: list[str]) -> None:
+    assert set(items(user.get("/gpu/available?pool=h100&limit=100"), "server")) == {"gpu-01", "gpu-02"}
+    assert items(user.get("/gpu/available?model=a100"), "id") == []
+    answer = operator.patch("/servers/gpu-01/flags", {"hands_off": True, "reason": "new cables"})
+    assert answer.json is not None and answer.json["hands_off_reason"] == "new cables"
+    assert set(items(user.get("/gpu/available?limit=100"), "server")) == {"gpu-00", "gpu-02"}
+
+
+def test_a_gpu_shows_its_latest_figures(user: Caller, automation: Caller, auditor: Caller, fleet: list[str]) -> None:
+    points = [
+        {"server": "gpu-00", "gpu": "GPU_SXM_1", "temperature": 50, "power_consumption": 300.5},
+        {"server": "gpu-00", "gpu": None, "power_consumption": 4000, "timestamp": "2026-01-01T00:00:00Z"},
+        {"server": "unknown", "gpu": None, "power_consumption": 1},
+    ]
+    repeat = {"Idempotency-Key": "round 1"}
+    assert automation.post("/telemetry", {"points": points}, headers=repeat).json == {"stored": 2}
+    assert automation.post("/telemetry", {"points": points}, headers=repeat).json == {"stored": 2}
+    gpu = automation.get("/servers/gpu-00").json["gpus"][0]["id"]  # type: ignore[index]
+    status = user.get(f"/gpu/{gpu}/status").json
+    assert status is not None and status["figures"]["temperature"] == 50 and status["figures"]["gpu_usage"] is None
+    assert status["server"] == "gpu-00" and status["allocation_id"] is None
+    assert items(auditor.get("/alerts"), "id") == []
+
+
+def test_a_round_of_a_large_fleet_fits_in_one_request(automation: Caller, fleet: list[str]) -> None:
+    point = {
+        "server": "gpu-00", "gpu": "GPU_SXM_1", "timestamp": "2026-01-01T00:00:00.000Z", "temperature": 51.25,
+        "memory_temperature": 60.5, "margin_celsius": 35.5, "power_consumption": 312.75,
+    }  # fmt: skip
+    answer = automation.post("/telemetry", {"points": [point] * 5000})
+    assert answer.json == {"stored": 5000}, answer.text
+    problem(automation.post("/telemetry", data=b" " * (10 * 1024 * 1024), content_type="application/json"), 413)
+
+
+def test_templates_networks_and_events(user: Caller, auditor: Caller, app: Flask, fleet: list[str]) -> None:
+    assert {"ubuntu-24.04", "secure-erase"} <= set(items(user.get("/templates")))
+    assert "provisioning" in items(auditor.get("/networks"))
+    accepted = user.post("/gpu/allocate", WISH).json or {}
+    with record(app).transaction() as session:
+        timeline.store(session, accepted["workflow_id"], 1, [{"counter": n, "event": "runner_on_ok"} for n in range(3)])
+    events = user.get(f"/workflows/{accepted['workflow_id']}/events?limit=2")
+    assert items(events, "counter") == [0, 1]
+
+
+def test_freezing_stops_and_thawing_lets_go(user: Caller, operator: Caller, fleet: list[str]) -> None:
+    assert operator.put("/fleet/freeze", {"frozen": True, "reason": "power work"}).json == {
+        "frozen": True,
+        "reason": "power work",
+    }
+    assert "power work" in problem(user.post("/gpu/allocate", WISH), 409, "frozen")["detail"]
+    assert user.get("/fleet/freeze").json == {"frozen": True, "reason": "power work"}
+    operator.put("/fleet/freeze", {"frozen": False})
+    assert user.post("/gpu/allocate", WISH).status_code == 202
+
+
+def test_a_failed_server_is_cleaned_by_an_operator(
+    user: Caller, operator: Caller, app: Flask, fleet: list[str]
+) -> None:
+    problem(operator.post("/servers/gpu-00/clean"), 409, "state_conflict")
+    from fleet.actor import SYSTEM
+    from fleet.operations import register
+
+    with record(app).transaction() as session:
+        register.set_state(session, SYSTEM, "gpu-00", "quarantined", "smells")
+    started = operator.post("/servers/gpu-00/clean", {}, headers={"Idempotency-Key": "x"})
+    assert started.status_code == 202, started.text
+    body = started.json or {}
+    assert body["allocation_id"] is None and set(body["links"]) == {"workflow", "events"}
+    assert operator.get(body["links"]["workflow"]).json["kind"] == "clean"  # type: ignore[index]
+    problem(user.get(body["links"]["workflow"]), 404)
+
+
+def test_health_and_readiness(anybody: Caller, app: Flask) -> None:
+    for path in ("/healthz", "/api/v1/healthz"):
+        assert anybody.get(path).json == {"status": "ok"}
+    ready = anybody.get("/api/v1/readyz").json
+    assert ready is not None and ready["revision"]
+    with record(app).transaction() as session:
+        from sqlalchemy import text
+
+        session.execute(text("UPDATE alembic_version SET version_num = 'older'"))
+    document = problem(anybody.get("/readyz"), 503, "unavailable")
+    assert "palebluedot db upgrade" in document["next"] and "older" in document["detail"]
+    assert anybody.get("/healthz").status_code == 200
+
+
+def test_metrics_count_by_route_and_by_state(anybody: Caller, user: Caller, fleet: list[str]) -> None:
+    user.post("/gpu/allocate", WISH)
+    user.get("/allocations/alloc_1")
+    user.get("/nowhere")
+    text = anybody.get("/metrics").text
+    assert 'palebluedot_http_requests_total{method="POST",route="/api/v1/gpu/allocate",status="202"} 1.0' in text
+    assert 'route="/api/v1/allocations/<allocation_id>",status="404"} 1.0' in text
+    assert 'palebluedot_http_requests_total{method="any",route="unknown",status="404"} 1.0' in text
+    assert 'palebluedot_workflows{status="pending"} 1.0' in text
+    assert 'palebluedot_servers{status="available"} 2.0' in text
+    assert (
+        'palebluedot_http_request_duration_seconds_bucket{le="0.1",method="POST",route="/api/v1/gpu/allocate"}' in text
+    )
+    assert "alloc_1" not in text
+
+
+def test_the_openapi_document_is_one_and_names_everything(anybody: Caller, app: Flask) -> None:
+    document = anybody.get("/openapi.json").json
+    assert document is not None and document["openapi"].startswith("3.1")
+    operations = [
+        operation
+        for path in document["paths"].values()
+        for method, operation in path.items()
+        if method in ("get", "post", "put", "patch", "delete")
+    ]
+    names = [operation["operationId"] for operation in operations]
+    assert len(names) == len(set(names)) == 48
+    for operation in operations:
+        assert operation["summary"], operation["operationId"]
+        assert "default" in operation["responses"]
+        content = next(iter(_resolve(document, operation["responses"]["default"])["content"]))
+        assert content == "application/problem+json"
+    for name, schema in document["components"]["schemas"].items():
+        Draft202012Validator.check_schema(schema)
+        assert schema["type"] == "object", name
+
+
+def _resolve(document: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
+    if "$ref" not in node:
+        return node
+    found: Any = document
+    for part in node["$ref"].removeprefix("#/").split("/"):
+        found = found[part]
+    resolved: dict[str, Any] = found
+    return resolved
+
+
+class _Page(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.links: set[str] = set()
+        self.ids: set[str] = set()
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        for name, value in attributes:
+            if name in ("href", "src"):
+                self.links.add(str(value))
+            if name == "id":
+                self.ids.add(str(value))
+
+
+def test_the_page_shows_all_of_it_and_needs_nothing_from_elsewhere(anybody: Caller) -> None:
+    answer = anybody.get("/docs")
+    assert answer.status_code == 200 and answer.mimetype == "text/html"
+    page = _Page()
+    page.feed(answer.text)
+    assert not page.tags & {"script", "iframe", "img", "object", "link"}
+    assert all(link.startswith("#") or link == "openapi.json" for link in page.links), page.links
+    assert {link[1:] for link in page.links if link.startswith("#")} <= page.ids
+    assert {"allocateGpu", "releaseGpu", "reportStep", "error-claim_held", "error-validation_failed"} <= page.ids
+    assert "script-src" not in answer.headers["Content-Security-Policy"]
