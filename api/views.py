@@ -8,6 +8,7 @@ from flask import url_for
 from sqlalchemy import inspect
 from sqlalchemy.orm import Session
 
+from fleet import rundoc
 from fleet.models import Allocation, Base, Gpu, GpuAllocation, Server, Workflow
 from fleet.operations import lookup
 
@@ -62,6 +63,11 @@ def server_fields(server: Server) -> dict[str, Any]:
         "nics": [{**_columns(nic), "switch": nic.switch.name if nic.switch else None} for nic in server.nics],
         "gpus": [gpu_fields(gpu, server.name) for gpu in server.gpus],
     }
+
+
+def server_detail(server: Server) -> dict[str, Any]:
+    """The same with what Tinkerbell is told of it while it is idle."""
+    return {**server_fields(server), "tinkerbell": rundoc.enrolled_hardware(server)}
 
 
 def gpu_fields(gpu: Gpu, server: str) -> dict[str, Any]:

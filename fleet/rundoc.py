@@ -94,6 +94,7 @@ def _server(
         "name": server.name,
         "rank": rank,
         "state": server.status,
+        "steps_done": _steps_done(session, workflow, server),
         "model": server.model,
         "serial_number": server.serial_number,
         "bmc_address": server.bmc_ip,
@@ -141,6 +142,16 @@ def _server(
         "ssh_user": document.ssh_user or settings.ssh_user,
         "tinkerbell": _tinkerbell(session, workflow, server, rank, document, allocation, holder, facts),
     }
+
+
+def _steps_done(session: Session, workflow: Workflow, server: Server) -> list[str]:
+    """The steps that have ended well on this server, in whichever attempt."""
+    rows = workflows.latest_rows(session, workflow.id)
+    return [
+        entry["name"]
+        for entry in workflow.steps
+        if (row := rows.get((entry["name"], server.id))) is not None and row.status in workflows.DONE
+    ]
 
 
 def network_facts(network: Network, address: IpAddress) -> NetworkFacts:
@@ -225,6 +236,25 @@ def _tinkerbell(
         "workflow_name": workflows.object_name(workflow, server),
         "hardware_map": {"device_1": mac},
         "labels": labels,
+    }
+
+
+def enrolled_hardware(server: Server) -> dict[str, Any]:
+    """`{namespace, hardware, hardware_spec}` of an idle server: Tinkerbell knows it and serves it nothing."""
+    return {
+        "namespace": get_settings().tinkerbell_namespace,
+        "hardware": server.name,
+        "hardware_spec": {
+            "metadata": {"instance": {"id": server.id, "hostname": server.name}},
+            "interfaces": [
+                {
+                    "dhcp": {"mac": nic.mac, "hostname": server.name, "arch": "x86_64", "uefi": True},
+                    "netboot": {"allowPXE": False, "allowWorkflow": False},
+                }
+                for nic in server.nics
+            ],
+            "disks": [{"device": disk} for disk in server.disks],
+        },
     }
 
 

@@ -17,11 +17,12 @@ from api.schemas.servers import (
     ImportedSchema,
     ImportSchema,
     InspectionSchema,
+    ServerDetailSchema,
     ServerPageSchema,
     ServerQuery,
     ServerSchema,
 )
-from api.views import server_fields, started
+from api.views import server_detail, server_fields, started
 from fleet.operations import credentials, lookup, register, release
 
 blp = Blueprint("servers", __name__, url_prefix="/api/v1", description="Servers and switches")
@@ -55,12 +56,12 @@ def import_servers(session: Session, body: dict[str, Any]) -> Any:
 @blp.route("/servers/<server>", "getServer")
 @requires(*READERS, job=True)
 @reading
-@blp.response(200, ServerSchema)
+@blp.response(200, ServerDetailSchema)
 def get_server(session: Session, server: str) -> Any:
     """One server by id or name."""
     found = lookup.server(session, ids.require_or_name(server, "srv"))
     lookup.require_own_server(session, current_actor(), found)
-    return server_fields(found)
+    return server_detail(found)
 
 
 @blp.route("/servers/<server>/inspection", "recordInspection", method="PUT")

@@ -70,6 +70,15 @@ class ServerSchema(Answer):
     updated_at = fields.AwareDateTime(required=True, allow_none=True)
 
 
+class ServerDetailSchema(ServerSchema):
+    tinkerbell = fields.Dict(
+        required=True,
+        metadata={
+            "description": "Name, namespace and spec of the Hardware that declares the idle server to Tinkerbell."
+        },
+    )
+
+
 class FlagsSchema(Request):
     hands_off = Flag(
         required=True,
