@@ -27,6 +27,8 @@ from fleet.models import (
 )
 from fleet.operations import fleetflags, lookup, settle
 
+MOST_GPUS = 128
+GPU_TEXTS = {"id": 100, "model": 128, "serial_number": 128, "pci_address": 32, "uuid": 64}
 DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 MAC = re.compile(r"([0-9a-f]{2}:){5}[0-9a-f]{2}")
 PURPOSES = ("provisioning", "quarantine", "tenant", "management")
@@ -48,6 +50,15 @@ PLAIN_SERVER_FIELDS = (
     "storage_gb",
     "disks",
 )
+SERVER_TEXTS = {
+    "bmc_protocol": 16,
+    "bmc_username": 128,
+    "bmc_ca_path": 1024,
+    "bmc_fingerprint": 128,
+    "rack": 128,
+    "pool": 128,
+    "nvlink_domain": 128,
+}
 SERVER_FIELDS = frozenset({"name", "bmc_address", "bmc_password", "nics", "hardware_profile", *PLAIN_SERVER_FIELDS})
 
 
@@ -72,7 +83,9 @@ def import_fleet(session: Session, actor: Actor, document: dict[str, Any]) -> Im
         raise Invalid(f"unknown parts of the document: {', '.join(unknown)}", code="invalid_import")
     imported = Imported()
     for kind, upsert in (("networks", _network), ("switches", _switch), ("servers", _server)):
-        entries = document.get(kind) or []
+        entries = document.get(kind)
+        if entries is None:
+            continue
         if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
             raise Invalid(f"{kind} is a list of mappings", code="invalid_import")
         seen: set[str] = set()
@@ -129,6 +142,15 @@ def _number(kind: str, entry: dict[str, Any], key: str, low: int, high: int) -> 
     return number
 
 
+def _text(kind: str, entry: dict[str, Any], key: str, limit: int = 128) -> str | None:
+    value = entry.get(key)
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str | int) or isinstance(value, bool) or len(str(value)) > limit:
+        raise _wrong(kind, entry, f"{key} is a text of at most {limit} characters")
+    return str(value)
+
+
 def _put(row: Any, values: dict[str, Any]) -> bool:
     """Set what differs; whether anything did."""
     changed = False
@@ -155,8 +177,8 @@ def _network(session: Session, entry: dict[str, Any]) -> tuple[bool, bool]:
         "purpose": purpose,
         "vlan": _number("network", entry, "vlan", 1, 4094) or row.vlan,
         "vni": _number("network", entry, "vni", 1, 2**24 - 1) or row.vni,
-        "cidr": str(entry.get("cidr") or row.cidr),
-        "gateway": entry["gateway"] or None if "gateway" in entry else row.gateway,
+        "cidr": _text("network", entry, "cidr", 64) or row.cidr,
+        "gateway": _text("network", entry, "gateway", 64) if "gateway" in entry else row.gateway,
     }
     values["capacity"] = addresses.capacity(values["cidr"], values["gateway"])
     twin = session.scalar(select(Network.name).where(Network.vlan == values["vlan"], Network.name != entry["name"]))
@@ -183,14 +205,17 @@ def _switch(session: Session, entry: dict[str, Any]) -> tuple[bool, bool]:
         if not entry.get("address"):
             raise _wrong("switch", entry, "address missing")
         row = Switch(name=entry["name"])
-    values = {key: entry[key] for key in ("address", "dialect", "username", "ca_path") if entry.get(key)}
+    limits = {"address": 255, "dialect": 32, "username": 128, "ca_path": 1024}
+    texts = {key: _text("switch", entry, key, limit) for key, limit in limits.items()}
+    values: dict[str, Any] = {key: value for key, value in texts.items() if value is not None}
     port = _number("switch", entry, "grpc_port", 1, 65535)
     if port is not None:
         values["grpc_port"] = port
     changed = _put(row, values)
     session.add(row)
     session.flush()
-    changed |= _credential(session, entry.get("username"), entry.get("password"), switch=row)
+    password = _text("switch", entry, "password", 1024)
+    changed |= _credential(session, values.get("username"), password, switch=row)
     return created, changed
 
 
@@ -206,8 +231,12 @@ def _server(session: Session, entry: dict[str, Any]) -> tuple[bool, bool]:
     for key, high in (("bmc_port", 65535), ("cpu_count", 65536), ("memory_gb", 2**24), ("storage_gb", 2**30)):
         if key in values:
             values[key] = _number("server", entry, key, 1, high)
-    if entry.get("bmc_address"):
-        values["bmc_ip"] = str(entry["bmc_address"]).strip("[]")
+    for key, limit in SERVER_TEXTS.items():
+        if key in values:
+            values[key] = _text("server", entry, key, limit)
+    address = _text("server", entry, "bmc_address", 255)
+    if address:
+        values["bmc_ip"] = address.strip("[]")
     if values.get("bmc_protocol", "auto") not in BMC_PROTOCOLS:
         raise _wrong("server", entry, f"bmc_protocol is one of {', '.join(BMC_PROTOCOLS)}")
     if "bmc_validate_certs" in values:
@@ -220,7 +249,8 @@ def _server(session: Session, entry: dict[str, Any]) -> tuple[bool, bool]:
     changed = _put(row, values)
     session.add(row)
     session.flush()
-    changed |= _credential(session, entry.get("bmc_username"), entry.get("bmc_password"), server=row)
+    password = _text("server", entry, "bmc_password", 1024)
+    changed |= _credential(session, values.get("bmc_username"), password, server=row)
     changed |= _profile(session, row, entry.get("hardware_profile"))
     if entry.get("nics") is not None:
         changed |= _nics(session, row, entry)
@@ -270,7 +300,7 @@ def _credential(
     switch: Switch | None = None,
 ) -> bool:
     """Store a password, encrypted, when it is not the one that is stored."""
-    if not username or password in (None, ""):
+    if not username or not password:
         return False
     owner = server or switch
     assert owner is not None
@@ -278,12 +308,12 @@ def _credential(
     row = session.scalar(select(Credential).where(column == owner.id))
     if row is None:
         row = Credential(server_id=server.id if server else None, switch_id=switch.id if switch else None)
-    elif row.username == username and secrets.decrypt(row.key_id, row.nonce, row.ciphertext, owner.id) == str(password):
+    elif row.username == username and secrets.decrypt(row.key_id, row.nonce, row.ciphertext, owner.id) == password:
         return False
     else:
         row.rotated_at = clock.now(session)
     row.username = username
-    row.key_id, row.nonce, row.ciphertext = secrets.encrypt(str(password), owner.id)
+    row.key_id, row.nonce, row.ciphertext = secrets.encrypt(password, owner.id)
     session.add(row)
     return True
 
@@ -292,7 +322,12 @@ def _profile(session: Session, server: Server, wanted: Any) -> bool:
     """A profile that is written at the server is its own (`server-<name>`)."""
     if not wanted:
         return False
-    if not isinstance(wanted, dict) or set(wanted) - {"bios", "boot_order"}:
+    if (
+        not isinstance(wanted, dict)
+        or set(wanted) - {"bios", "boot_order"}
+        or not isinstance(wanted.get("bios") or {}, dict)
+        or not isinstance(wanted.get("boot_order") or [], list)
+    ):
         raise Invalid(f"server {server.name}: hardware_profile is {{bios, boot_order}}", code="invalid_import")
     name = f"server-{server.name}"
     row = session.scalar(select(HardwareProfile).where(HardwareProfile.name == name))
@@ -307,17 +342,19 @@ def _profile(session: Session, server: Server, wanted: Any) -> bool:
 def _nics(session: Session, server: Server, entry: dict[str, Any]) -> bool:
     changed = False
     wanted: list[str] = []
+    if not isinstance(entry["nics"], list) or not all(isinstance(nic, dict) for nic in entry["nics"]):
+        raise _wrong("server", entry, "nics is a list of {mac, switch, port}")
     for position, nic in enumerate(entry["nics"]):
         mac = str(nic.get("mac", "")).lower().replace("-", ":")
         if not MAC.fullmatch(mac):
             raise _wrong("server", entry, f"{nic.get('mac')!r} is no MAC address")
         switch_id = None
         if nic.get("switch"):
-            switch = session.scalar(select(Switch).where(Switch.name == nic["switch"]))
+            switch = session.scalar(select(Switch).where(Switch.name == str(nic["switch"])))
             if switch is None:
                 raise _wrong("server", entry, f"the switch {nic['switch']} is not in the record")
             switch_id = switch.id
-        port = str(nic["port"]) if nic.get("port") else None
+        port = str(nic["port"])[:128] if nic.get("port") else None
         row = session.scalar(select(ServerNic).where(ServerNic.mac == mac))
         if row is not None and row.server_id != server.id:
             other = session.get_one(Server, row.server_id)
@@ -361,6 +398,7 @@ def record_inspection(session: Session, actor: Actor, server: str, facts: dict[s
         raise Invalid(f"{row.name}: the facts of an inspection are a mapping", code="invalid_inspection", host=row.name)
     if row.status == "retired":
         raise Conflict(f"{row.name} is retired", host=row.name)
+    _check_facts(row, bmc)
     _check_serial(session, row, bmc.get("serial_number"))
     if row.status in ("enrolled", "maintenance"):
         states.transition(session, row, "inspecting", actor, "inspected")
@@ -370,7 +408,9 @@ def record_inspection(session: Session, actor: Actor, server: str, facts: dict[s
     if bmc.get("protocol") in ("redfish", "ipmi") and row.bmc_protocol == "auto":
         row.bmc_protocol = bmc["protocol"]
     if bmc.get("disks") and not row.disks:
-        row.disks = [disk if isinstance(disk, str) else str(disk["device"]) for disk in bmc["disks"]]
+        row.disks = [
+            str(disk["device"] if isinstance(disk, dict) and disk.get("device") else disk) for disk in bmc["disks"]
+        ]
     _config(session, row, bmc, nics)
     if isinstance(bmc.get("gpus"), list):
         _gpus(session, row, actor, bmc["gpus"])
@@ -380,6 +420,44 @@ def record_inspection(session: Session, actor: Actor, server: str, facts: dict[s
     audit.record(session, actor, "server.inspect", row.id, {"server": row.name, "serial_number": row.serial_number})
     session.flush()
     return row
+
+
+def _check_facts(server: Server, bmc: dict[str, Any]) -> None:
+    """Raise Invalid for facts that are not of the kind that bmc_info gives."""
+
+    def wrong(key: str, what: str) -> Invalid:
+        return Invalid(f"{server.name}: {key} is {what}", code="invalid_inspection", host=server.name)
+
+    for key in ("manufacturer", "model", "serial_number", "bios_version", "bmc_firmware_version", "protocol"):
+        if bmc.get(key) is not None and not (isinstance(bmc[key], str) and len(bmc[key]) <= 128):
+            raise wrong(key, "a text of at most 128 characters")
+    for key in ("cpu_count", "memory_gb", "storage_gb"):
+        if bmc.get(key) is not None and not _is_count(bmc[key]):
+            raise wrong(key, "a whole number")
+    for key in ("capabilities", "bios_attributes", "raid_config"):
+        if bmc.get(key) is not None and not isinstance(bmc[key], dict):
+            raise wrong(key, "a mapping")
+    if not isinstance(bmc.get("disks") or [], list):
+        raise wrong("disks", "a list")
+    gpus = bmc.get("gpus")
+    if gpus is None:
+        return
+    if not isinstance(gpus, list) or len(gpus) > MOST_GPUS or not all(isinstance(gpu, dict) for gpu in gpus):
+        raise wrong("gpus", f"a list of at most {MOST_GPUS} mappings")
+    for gpu in gpus:
+        for key, limit in GPU_TEXTS.items():
+            if gpu.get(key) is not None and not (isinstance(gpu[key], str) and len(gpu[key]) <= limit):
+                raise wrong(f"gpus: {key}", f"a text of at most {limit} characters")
+        if gpu.get("memory_gb") is not None and not _is_count(gpu["memory_gb"]):
+            raise wrong("gpus: memory_gb", "a whole number")
+    for key in ("id", "serial_number"):
+        named = [gpu[key] for gpu in gpus if gpu.get(key)]
+        if len(named) != len(set(named)):
+            raise wrong("gpus", f"a list in which no {key} stands twice")
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**31
 
 
 def _check_serial(session: Session, server: Server, serial: str | None) -> None:

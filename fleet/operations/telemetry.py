@@ -47,6 +47,8 @@ def store(session: Session, actor: Actor, points: list[dict[str, Any]]) -> int:
     if actor.workflow_id is not None:
         raise Forbidden("a job's token may not store figures of the fleet")
     moment = clock.now(session)
+    if not all(isinstance(point, dict) for point in points):
+        raise Invalid("points is a list of mappings", code="invalid_point")
     names = {str(point.get("server")) for point in points}
     servers = _servers(session, names)
     gpus = _gpus(session, [server_id for server_id, _ in servers.values()])
