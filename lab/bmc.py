@@ -12,6 +12,7 @@ from lab.clock import Clock
 
 LOCKOUT_THRESHOLD = 5  # tries; DGX H100 AccountService
 LOCKOUT_SECONDS = 30.0
+MAX_ACCOUNTS = 15  # IPMI's user ids 2 to 16
 MIN_PASSWORD, MAX_PASSWORD = 13, 20
 
 _ENABLE = ("Enable", "Disable")
@@ -95,11 +96,13 @@ class Accounts:
         return None
 
     def add(self, username: str, password: str, role: str) -> Account:
-        """Raises ValueError when the name is taken or the password's length is refused."""
+        """Raises ValueError when the name is taken, the password's length is refused or no slot is free."""
         if self.find(username):
             raise ValueError(f"the account {username} exists")
+        if len(self.by_id) >= MAX_ACCOUNTS:
+            raise ValueError(f"all {MAX_ACCOUNTS} accounts are in use")
         check_password(password)
-        id = next(str(n) for n in range(2, 17) if str(n) not in self.by_id)
+        id = next(str(n) for n in range(2, 2 + MAX_ACCOUNTS) if str(n) not in self.by_id)
         account = self.by_id[id] = Account(id, username, password, role)
         return account
 

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lab.bmc import LOCKOUT_SECONDS, LOCKOUT_THRESHOLD, MAX_PASSWORD, MIN_PASSWORD, Account, check_password
+from lab.bmc import (
+    LOCKOUT_SECONDS,
+    LOCKOUT_THRESHOLD,
+    MAX_ACCOUNTS,
+    MAX_PASSWORD,
+    MIN_PASSWORD,
+    Account,
+    check_password,
+)
 from lab.redfish.errors import RedfishError
 from lab.redfish.routes import AMI_OK, ROOT, Answer, Body, Call, ami, link, members, routes
 from lab.redfish.sessions import Session, TooManySessions
@@ -205,6 +213,8 @@ async def create_account(call: Call) -> Answer:
     if call.bmc.state.accounts.find(username):
         raise RedfishError("ResourceAlreadyExists", "ManagerAccount", "UserName", username)
     _check_password(password)
+    if len(call.bmc.state.accounts.by_id) >= MAX_ACCOUNTS:
+        raise RedfishError("CreateLimitReachedForResource")
     created = call.bmc.state.accounts.add(username, password, role)
     return Answer(201, _account(call.bmc, created), {"Location": f"{ROOT}/AccountService/Accounts/{created.id}"})
 

@@ -118,6 +118,12 @@ _MESSAGES: dict[str, tuple[int, str, str, str]] = {
         "Critical",
         "Ensure that the resource is in the correct power state and resubmit the request.",
     ),
+    "CreateLimitReachedForResource": (
+        400,
+        "The create operation failed because the resource has reached the limit of possible resources.",
+        "Critical",
+        "Either delete resources and resubmit the request if the operation failed or do not resubmit the request.",
+    ),
     "ResourceAlreadyExists": (
         400,
         "The requested resource of type {0} with the property {1} with the value '{2}' already exists.",

@@ -223,7 +223,7 @@ async def subscribe(call: Call) -> Answer:
     if call.body.get("Protocol") != "Redfish":
         raise RedfishError("PropertyValueNotInList", str(call.body.get("Protocol")), "Protocol")
     if len(call.bmc.subscriptions.by_id) >= MAX_SUBSCRIPTIONS:
-        raise RedfishError("SessionLimitExceeded")
+        raise RedfishError("CreateLimitReachedForResource")
     headers = call.body.get("HttpHeaders") or []
     made = call.bmc.subscriptions.add(
         destination,

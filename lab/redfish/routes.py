@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from lab.redfish.errors import RedfishError
+
 if TYPE_CHECKING:
     from lab.bmc import Account
     from lab.redfish.service import RedfishBmc
@@ -35,8 +37,6 @@ class Call:
 
     def require(self, action: str, *names: str) -> list[Any]:
         """Parameters of an action. Raises RedfishError when one is missing or unknown ones are there."""
-        from lab.redfish.errors import RedfishError
-
         for name in names:
             if name not in self.body:
                 raise RedfishError("ActionParameterMissing", action, name)
@@ -48,7 +48,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a write answers. ``changed`` are further paths whose ETag moves."""
+    """What is answered: a body (None: none) and headers beyond the usual ones."""
 
     status: int = 204
     body: Body | None = None

@@ -22,7 +22,7 @@ from lab.redfish import load_resources
 from lab.redfish.errors import RedfishError
 from lab.redfish.events import Subscriptions
 from lab.redfish.query import apply_query
-from lab.redfish.routes import ROOT, Answer, Body, Call, link, routes
+from lab.redfish.routes import ROOT, Answer, Body, Call, routes
 from lab.redfish.sessions import Sessions
 from lab.redfish.tasks import Tasks
 
@@ -305,6 +305,3 @@ async def _json_body(request: web.BaseRequest) -> Body:
 
 def _masked(body: Body) -> Body:
     return {name: "********" if "password" in name.lower() else value for name, value in body.items()}
-
-
-__all__ = ["RedfishBmc", "link"]
