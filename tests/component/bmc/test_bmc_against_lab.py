@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import Any
 
@@ -285,6 +286,38 @@ def test_a_faulty_bmc_gives_a_typed_error_in_time(
         info.run(params, False)
     assert time.monotonic() - started < 2.7
     assert str(params["bmc_port"]) in (caught.value.host or "")
+
+
+def test_a_bmc_that_hangs_after_the_login_is_left_in_time(lab_bmc: Any) -> None:
+    lab_bmc.fault("hang", "GET *")
+    lab_bmc.fault("hang", "DELETE *")
+    started = time.monotonic()
+    with pytest.raises(DeadlineExceeded):
+        info.run(lab_bmc.params(bmc_timeout=2, bmc_auth="session", subset=["power"]), False)
+    assert time.monotonic() - started < 3
+
+
+def test_a_wait_ends_in_time_although_the_bmc_hangs(start_replay: Any) -> None:
+    from replay import Asked, Reply
+
+    system = "/redfish/v1/Systems/1"
+    ordered, ended = threading.Event(), threading.Event()
+
+    def hang_once_it_is_ordered(asked: Asked) -> Reply | None:
+        if asked.path.endswith("ComputerSystem.Reset"):
+            ordered.set()
+            return Reply(204)
+        if ordered.is_set() and asked.path == system:
+            ended.wait(10)
+        return None
+
+    tree = {"/redfish/v1": {"Vendor": "Contoso"}, system: {"@odata.id": system, "PowerState": "Off"}}
+    bmc = start_replay(tree, hang_once_it_is_ordered)
+    started = time.monotonic()
+    with pytest.raises(DeadlineExceeded):
+        power.run(bmc.params(system_id="1", state="on", wait=True, wait_timeout=1, bmc_timeout=8), False)
+    ended.set()
+    assert ordered.is_set() and time.monotonic() - started < 5
 
 
 def test_a_list_where_a_resource_was_expected(lab_bmc: Any) -> None:

@@ -116,8 +116,8 @@ class IpmiBmc(Bmc):
             "arguments": arguments,
         }
 
-    def _ask(self, operation: str, **arguments: Any) -> Any:
-        deadline = Deadline(self._timeout)
+    def _ask(self, operation: str, within: float | None = None, **arguments: Any) -> Any:
+        deadline = Deadline(self._timeout if within is None else min(self._timeout, within))
         tried = f"IPMI {operation}" + (f" {arguments}" if arguments else "")
         try:
             if self._worker is None:
@@ -188,7 +188,12 @@ class IpmiBmc(Bmc):
             )
 
     def _reached(self, state: PowerState, seconds: float) -> bool:
-        return wait_until(self.power_state, lambda read: read is state, seconds, sleep=self._sleep)[0]
+        patience = Deadline(seconds)
+
+        def read() -> PowerState:
+            return PowerState(self._ask("power_state", within=max(patience.remaining(), 1.0)))
+
+        return wait_until(read, lambda found: found is state, seconds, sleep=self._sleep)[0]
 
     # -- the rest -----------------------------------------------------------------------------------------------------
 

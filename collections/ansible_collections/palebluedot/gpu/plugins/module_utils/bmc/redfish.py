@@ -177,6 +177,10 @@ class RedfishBmc(Bmc):
     def power_state(self) -> PowerState | None:
         return _power_state(self._system(self._deadline()))
 
+    def _power_within(self, patience: Deadline) -> PowerState | None:
+        """The power state, read in no more time than the wait has left (a second at least, for a last look)."""
+        return _power_state(self._system(Deadline(min(self._timeout, max(patience.remaining(), 1.0)))))
+
     def set_power(self, action: PowerAction, *, wait_timeout: float | None) -> Task | None:
         self._transport.use_session()
         deadline = self._deadline()
@@ -271,7 +275,10 @@ class RedfishBmc(Bmc):
 
     def _wait_for(self, state: PowerState, task: Task | None, patience: Deadline) -> None:
         reached, last = wait_until(
-            self.power_state, lambda read: read is state, patience.remaining(), sleep=self._sleep
+            lambda: self._power_within(patience),
+            lambda read: read is state,
+            patience.remaining(),
+            sleep=self._sleep,
         )
         if not reached:
             raise DeadlineExceeded(
