@@ -38,6 +38,9 @@ class FleetError(Exception):
         self.step = step
         self.detail = detail or {}
 
+    def __str__(self) -> str:
+        return self.message
+
     def as_dict(self) -> dict[str, Any]:
         """Shape: `{code, message, status, tried, answer, next, host, step, **detail}` without what is unknown."""
         known = {
