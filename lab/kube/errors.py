@@ -44,8 +44,9 @@ class ApiError(Exception):
             "metadata": {},
             "status": "Failure",
             "message": self.message,
-            "reason": self.reason,
         }
+        if self.reason:
+            body["reason"] = self.reason
         details = dict(self.details or {})
         if self.retry_after_s is not None:
             details["retryAfterSeconds"] = self.retry_after_s
@@ -106,12 +107,16 @@ def expired(wanted: int, oldest: int) -> ApiError:
     return ApiError(410, "Expired", f"too old resource version: {wanted} ({oldest})")
 
 
-def unsupported_media_type(sent: str, accepted: Sequence[str]) -> ApiError:
-    message = (
-        f"the body of the request was in an unknown format ({sent or 'none named'}) - accepted media types include: "
-        + ", ".join(accepted)
-    )
+def unsupported_media_type(accepted: Sequence[str]) -> ApiError:
+    message = "the body of the request was in an unknown format - accepted media types include: " + ", ".join(accepted)
     return ApiError(415, "UnsupportedMediaType", message)
+
+
+def bad_option(kind: str, field: str, cause: Cause) -> ApiError:
+    """A query parameter that CreateOptions, PatchOptions, … do not allow."""
+    message = f'{kind}.meta.k8s.io "" is invalid: {field}: {cause.message}'
+    details = {"group": "meta.k8s.io", "kind": kind, "causes": [cause.as_dict()]}
+    return ApiError(422, "Invalid", message, details)
 
 
 def method_not_allowed() -> ApiError:

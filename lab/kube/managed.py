@@ -1,7 +1,8 @@
 """Who manages which field: ``metadata.managedFields`` and server-side apply.
 
 Lists and scalars are owned whole, objects field by field, except objects marked ``x-kubernetes-map-type: atomic``: what
-Kubernetes does for custom resources whose schemas declare no keyed lists, as Tinkerbell's.
+Kubernetes does for custom resources whose schemas declare no keyed lists, as Tinkerbell's. An object itself (the path
+ends in ``.``) belongs to whoever made it by a plain write; who applies owns the fields only.
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ class Writer:
     subresource: str = ""
 
 
-def leaves(obj: dict[str, Any], schema: Schema | None) -> dict[FieldPath, Any]:
-    """Every ownable field of an object with its value."""
+def leaves(obj: dict[str, Any], schema: Schema | None, objects: bool = False) -> dict[FieldPath, Any]:
+    """Every ownable field of an object with its value; ``objects`` adds the objects in between."""
     found: dict[FieldPath, Any] = {}
     for key, value in obj.items():
         if key in ("apiVersion", "kind"):
@@ -41,9 +42,9 @@ def leaves(obj: dict[str, Any], schema: Schema | None) -> dict[FieldPath, Any]:
         if key == "metadata":
             for name, item in value.items():
                 if name not in _SERVER_FIELDS:
-                    _collect(item, {}, ("metadata", name), found)
+                    _collect(item, {}, ("metadata", name), found, objects)
         else:
-            _collect(value, _property(schema, key), (key,), found)
+            _collect(value, _property(schema, key), (key,), found, objects)
     return found
 
 
@@ -53,10 +54,12 @@ def _property(schema: Schema | None, key: str) -> Schema:
     return found
 
 
-def _collect(value: Any, schema: Schema, path: FieldPath, found: dict[FieldPath, Any]) -> None:
+def _collect(value: Any, schema: Schema, path: FieldPath, found: dict[FieldPath, Any], objects: bool) -> None:
     if isinstance(value, dict) and value and schema.get("x-kubernetes-map-type") != "atomic":
+        if objects:
+            found[(*path, ".")] = None
         for key, item in value.items():
-            _collect(item, _property(schema, key), (*path, key), found)
+            _collect(item, _property(schema, key), (*path, key), found, objects)
     else:
         found[path] = value
 
@@ -65,12 +68,13 @@ def record_update(
     old: dict[str, Any] | None, new: dict[str, Any], writer: Writer, schema: Schema | None, at: str, api_version: str
 ) -> None:
     """Give the fields that ``writer`` changed to it; ``new`` carries the managedFields of ``old`` and is amended."""
-    before = leaves(old, schema) if old else {}
-    after = leaves(new, schema)
+    objects = writer.operation != "Apply"
+    before = leaves(old, schema, objects) if old else {}
+    after = leaves(new, schema, objects)
     changed = {path for path, value in after.items() if path not in before or before[path] != value}
     owners = _decode(new)
     for other in owners:
-        owners[other] = {path for path in owners[other] if path in after and path not in changed}
+        owners[other] = {path for path in owners[other] if _stands(new, path) and path not in changed}
     if changed:
         owners.setdefault(writer, set()).update(changed)
     _encode(new, owners, {writer} if changed else set(), at, api_version)
@@ -102,8 +106,8 @@ def apply(
     for path in sorted(owners.get(writer, set()) - wanted.keys(), key=len, reverse=True):
         kept_by_others = any(path in fields for other, fields in owners.items() if other != writer)
         below_wanted = any(other[: len(path)] == path for other in wanted)
-        if not kept_by_others and not below_wanted:
-            _remove(result, path)
+        if not kept_by_others and not below_wanted and path[-1] != ".":
+            _remove(result, path, {p[:-1] for fields in owners.values() for p in fields if p[-1] == "."})
     for path, value in wanted.items():
         _put(result, path, clone(value))
         for other, fields in owners.items():
@@ -128,8 +132,19 @@ def _put(obj: dict[str, Any], path: FieldPath, value: Any) -> None:
     node[path[-1]] = value
 
 
-def _remove(obj: dict[str, Any], path: FieldPath) -> None:
-    """Drop a field, and the objects that it leaves empty (never spec or metadata themselves)."""
+def _stands(obj: dict[str, Any], path: FieldPath) -> bool:
+    node: Any = obj
+    for key in path:
+        if key == ".":
+            return isinstance(node, dict)
+        if not isinstance(node, dict) or key not in node:
+            return False
+        node = node[key]
+    return True
+
+
+def _remove(obj: dict[str, Any], path: FieldPath, owned: set[FieldPath]) -> None:
+    """Drop a field, and the objects that it leaves empty: not spec or metadata themselves, nor what is ``owned``."""
     chain: list[dict[str, Any]] = [obj]
     for key in path[:-1]:
         child = chain[-1].get(key)
@@ -138,7 +153,7 @@ def _remove(obj: dict[str, Any], path: FieldPath) -> None:
         chain.append(child)
     chain[-1].pop(path[-1], None)
     for depth in range(len(chain) - 1, 1, -1):
-        if not chain[depth]:
+        if not chain[depth] and path[:depth] not in owned:
             chain[depth - 1].pop(path[depth - 1], None)
 
 
@@ -191,5 +206,5 @@ def _tree(paths: set[FieldPath]) -> dict[str, Any]:
     for path in sorted(paths):
         node = tree
         for key in path:
-            node = node.setdefault(f"f:{key}", {})
+            node = node.setdefault(key if key == "." else f"f:{key}", {})
     return tree

@@ -84,7 +84,10 @@ def resource(spec: Schema, status: Schema) -> Schema:
 
 
 def prune(value: Any, schema: Schema, path: str = "") -> tuple[Any, list[str]]:
-    """A copy of ``value`` without the fields that the schema does not know, and the paths of those fields."""
+    """A copy of ``value`` without the fields that the schema does not know, and the paths of those fields.
+
+    Nulls go too where the schema has them not ``nullable``, as if they had not been sent.
+    """
     if isinstance(value, dict):
         kept: dict[str, Any] = {}
         unknown: list[str] = []
@@ -96,6 +99,8 @@ def prune(value: Any, schema: Schema, path: str = "") -> tuple[Any, list[str]]:
             child = _child(schema, key)
             if child is None:
                 unknown.append(where)
+                continue
+            if item is None and child and not child.get("nullable"):
                 continue
             kept[key], more = prune(item, child, where)
             unknown += more
@@ -200,7 +205,9 @@ def _check_dict(value: dict[str, Any], schema: Schema, path: str) -> list[Cause]
     causes: list[Cause] = []
     most = schema.get("maxProperties")
     if most is not None and len(value) > most:
-        causes.append(Cause("FieldValueTooMany", f"Too many: {len(value)}: must have at most {most} items", path))
+        causes.append(
+            Cause("FieldValueTooMany", f"Too many: {len(value)}: must have at most {_count(most, 'item')}", path)
+        )
     for name in schema.get("required", []):
         if name not in value:
             causes.append(Cause("FieldValueRequired", "Required value", f"{path}.{name}" if path else name))
@@ -211,6 +218,10 @@ def _check_dict(value: dict[str, Any], schema: Schema, path: str) -> list[Cause]
         if child:
             causes += validate(item, child, f"{path}.{key}" if path else key)
     return causes
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _wrong_type(value: Any, wanted: str, path: str) -> Cause:

@@ -32,7 +32,7 @@ def field_selector(text: str) -> Predicate:
     for term in _split(text):
         found = _EQUALITY.match(term)
         if not found or found["key"] not in ("metadata.name", "metadata.namespace"):
-            raise bad_request(f'field label not supported: "{term}": only metadata.name and metadata.namespace are')
+            raise bad_request(f"field label not supported: {found['key'] if found else term}")
         wanted.append((found["key"].removeprefix("metadata."), found["value"], found["op"] != "!="))
 
     def matches(obj: Mapping[str, Any]) -> bool:

@@ -25,6 +25,8 @@ from lab.faults import Fault, FaultSet
 from lab.kube import discovery
 from lab.kube.errors import (
     ApiError,
+    Cause,
+    bad_option,
     bad_request,
     expired,
     method_not_allowed,
@@ -60,6 +62,14 @@ class Target:
     @property
     def where(self) -> str:
         return self.namespace or ""
+
+
+class _NoSuchPath(Exception):
+    """Nothing is served at a path: not an API error, but a plain 404."""
+
+
+def _page_not_found() -> web.Response:
+    return web.Response(status=404, text="404 page not found\n")
 
 
 def machine_of(obj: Object) -> str:
@@ -140,6 +150,8 @@ class KubeServer:
         except ApiError as error:
             headers = {"Retry-After": str(error.retry_after_s)} if error.retry_after_s is not None else None
             return web.json_response(error.status(), status=error.code, headers=headers)
+        except _NoSuchPath:
+            return _page_not_found()
         except web.HTTPRequestEntityTooLarge:
             too_large = ApiError(413, "RequestEntityTooLarge", f"Request entity too large: limit is {BODY_LIMIT}")
             return web.json_response(too_large.status(), status=413)
@@ -178,7 +190,7 @@ class KubeServer:
         return web.Response()  # nobody reads it
 
     def _target(self, path: str) -> Target | None:
-        """What a path names; None for discovery and CRDs. Raises ApiError 404 for a resource that is not served."""
+        """What a path names; None for discovery and CRDs. Raises _NoSuchPath for a resource that is not served."""
         parts = [part for part in path.split("/") if part]
         if parts[:1] == ["api"] and len(parts) > 2:
             group, version, rest = "", parts[1], parts[2:]
@@ -191,7 +203,7 @@ class KubeServer:
             namespace, rest = rest[1], rest[2:]
         resource = self.store.resource(group, version, rest[0])
         if resource is None or len(rest) > 3 or (namespace is None and resource.namespaced and len(rest) > 1):
-            raise ApiError(404, "NotFound", "the server could not find the requested resource")
+            raise _NoSuchPath
         name, subresource = [*rest[1:], "", ""][:2]
         return Target(resource, namespace if resource.namespaced else "", name, subresource)
 
@@ -204,7 +216,7 @@ class KubeServer:
             return web.Response(text="ok")
         document = discovery.document(self.store, path, f"{request.host}")
         if document is None:
-            return web.Response(status=404, text="404 page not found\n")
+            return _page_not_found()
         return web.json_response(document)
 
     async def _serve(self, request: web.Request, target: Target) -> web.StreamResponse:
@@ -228,7 +240,7 @@ class KubeServer:
         body = {
             "apiVersion": target.resource.api_version,
             "kind": f"{target.resource.kind}List",
-            "metadata": {"resourceVersion": str(self.store.version)},
+            "metadata": {"continue": "", "resourceVersion": str(self.store.version)},
             "items": self.store.list(target.resource, target.namespace, matches),
         }
         return web.json_response(body)
@@ -279,7 +291,7 @@ class KubeServer:
         kind = request.content_type
         accepted = (_JSON_PATCH, _MERGE, _APPLY) if target.resource.group else (_JSON_PATCH, _MERGE, _STRATEGIC, _APPLY)
         if kind not in accepted:
-            raise unsupported_media_type(kind, accepted)
+            raise unsupported_media_type(accepted)
         patch = await _read(request)
         writer = _writer(request, target)
         dry_run = _dry_run(request)
@@ -297,9 +309,8 @@ class KubeServer:
     def _apply(self, request: web.Request, target: Target, body: Any, dry_run: bool) -> web.StreamResponse:
         manager = request.query.get("fieldManager")
         if not manager:
-            raise bad_request(
-                "PatchOptions.meta.k8s.io is invalid: fieldManager: Required value: is required for apply patch"
-            )
+            cause = Cause("FieldValueRequired", "Required value: is required for apply patch", "fieldManager")
+            raise bad_option("PatchOptions", "fieldManager", cause)
         if not isinstance(body, dict):
             raise bad_request("an apply patch is an object")
         for required in ("apiVersion", "kind"):
@@ -400,7 +411,9 @@ def _number(request: web.Request, name: str) -> int | None:
     try:
         return int(text)
     except ValueError:
-        raise bad_request(f'{name}: Invalid value: "{text}": must be a number') from None
+        # kube-apiserver says 500 here, and gives no reason
+        message = f'{name}: Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax'
+        raise ApiError(500, "", message) from None
 
 
 def _is_true(text: str | None) -> bool:
@@ -410,7 +423,9 @@ def _is_true(text: str | None) -> bool:
 def _dry_run(request: web.Request) -> bool:
     wanted = request.query.getall("dryRun", [])
     if any(value != "All" for value in wanted):
-        raise bad_request(f'dryRun: Unsupported value: {wanted}: supported values: "All"')
+        kind = {"POST": "Create", "PUT": "Update", "PATCH": "Patch"}.get(request.method, "Delete") + "Options"
+        text = f'Unsupported value: {json.dumps(wanted)}: supported values: "All"'
+        raise bad_option(kind, "dryRun", Cause("FieldValueNotSupported", text, "dryRun"))
     return bool(wanted)
 
 
@@ -443,10 +458,10 @@ async def _read(request: web.Request) -> Any:
 
 async def _read_object(request: web.Request) -> Object:
     if request.content_type not in ("application/json", "application/octet-stream", *_YAML):
-        raise unsupported_media_type(request.content_type, ("application/json", "application/yaml"))
+        raise unsupported_media_type(("application/json", "application/yaml"))
     body = await _read(request)
     if not isinstance(body, dict):
-        raise bad_request("the body of the request is not an object")
+        raise bad_request("the object provided is unrecognized: couldn't get version/kind; it is not an object")
     return body
 
 

@@ -34,6 +34,11 @@ _NAME_RULE = (
     " end with an alphanumeric character (e.g. 'example.com', regex used for validation is"
     " '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
 )
+_LABEL_RULE = (
+    "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and"
+    " end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is"
+    " '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
+)
 _LABEL_VALUE = re.compile(r"^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$")
 
 
@@ -121,7 +126,7 @@ class Watch:
 
 
 class Store:
-    """All objects. Resources are registered with their schemas; ``default``, ``kube-system`` and Tinkerbell's namespace exist."""
+    """All objects of the given resources. Namespaces ``default``, ``kube-system`` and ``tinkerbell`` exist."""
 
     def __init__(self, resources: Iterable[Resource], now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._now = now
@@ -244,10 +249,9 @@ class Store:
             raise bad_request(f"the name of the object ({sent}) does not match the name on the URL ({name})")
         live = self.get(resource, namespace, name)
         if resource.schema is not None and not obj["metadata"].get("resourceVersion"):
-            cause = Cause(
-                "FieldValueInvalid", "Invalid value: 0x0: must be specified for an update", "metadata.resourceVersion"
-            )
-            raise invalid(resource.group, resource.kind, name, [cause])
+            text = "Invalid value: 0: must be specified for an update"
+            cause = Cause("FieldValueInvalid", text, "metadata.resourceVersion")
+            raise invalid(resource.group, resource.plural, name, [cause])
         return self._replace(resource, live, obj, writer, dry_run)
 
     def patch(
@@ -309,13 +313,21 @@ class Store:
         for key, wanted in (preconditions or {}).items():
             if key in ("uid", "resourceVersion") and live["metadata"].get(key) != wanted:
                 label = "UID" if key == "uid" else "ResourceVersion"
-                why = f"Precondition failed: {label} in precondition: {wanted}, {label} in object meta: {live['metadata'].get(key)}"  # noqa: E501
-                raise conflict(resource.group, resource.plural, name, why)
+                why = (
+                    f"the {label} in the precondition ({wanted}) does not match the {label} in record"
+                    f" ({live['metadata'].get(key)}). The object might have been deleted and then recreated"
+                    if key == "uid"
+                    else f"the {label} in the precondition ({wanted}) does not match the {label} in record"
+                    f" ({live['metadata'].get(key)}). The object might have been modified"
+                )
+                raise conflict(resource.group, resource.kind, name, why)
         if live["metadata"].get("finalizers"):
             if live["metadata"].get("deletionTimestamp"):
                 return live, False
             obj = clone(live)
             obj["metadata"] |= {"deletionTimestamp": self.timestamp(), "deletionGracePeriodSeconds": 0}
+            if "generation" in obj["metadata"]:
+                obj["metadata"]["generation"] += 1
             return self._commit(resource, "MODIFIED", obj, live, writer, dry_run), False
         if resource is NAMESPACE and not dry_run:
             self._empty_namespace(name, writer)
@@ -339,7 +351,8 @@ class Store:
                 f" ({resource.api_version})"
             )
         if kind != resource.kind:
-            raise bad_request(f"the kind in the data ({kind}) does not match the expected kind ({resource.kind})")
+            cause = Cause("FieldValueInvalid", f'Invalid value: "{kind}": must be {resource.kind}', "kind")
+            raise invalid(resource.group, str(kind), str((body.get("metadata") or {}).get("name", "")), [cause])
         meta = body.get("metadata") or {}
         if not isinstance(meta, dict):
             raise bad_request("metadata is not an object")
@@ -348,11 +361,13 @@ class Store:
         if resource.namespaced:
             if obj["metadata"].setdefault("namespace", namespace) != namespace:
                 raise bad_request(
-                    f"the namespace of the provided object does not match the namespace sent on the request"
-                    f" ({obj['metadata']['namespace']} is not {namespace})"
+                    "the namespace of the provided object does not match the namespace sent on the request"
                 )
         else:
             obj["metadata"].pop("namespace", None)
+        for key in ("labels", "annotations", "finalizers", "ownerReferences"):
+            if not obj["metadata"].get(key, True):
+                del obj["metadata"][key]
         if resource.schema is not None:
             obj, _ = prune(obj, resource.schema)
         return obj
@@ -386,12 +401,12 @@ class Store:
                         f" cannot unmarshal {type(value).__name__} into Go struct field ObjectMeta.metadata.{kind} of"
                         f" type string ({key})"
                     )
-                if kind == "labels" and (len(value) > 63 or not _LABEL_VALUE.match(value)):
-                    causes.append(
-                        Cause("FieldValueInvalid", f'Invalid value: "{value}": a valid label must be an empty string or'
-                              " consist of at most 63 alphanumeric characters, '-', '_' or '.', and must start and end"
-                              " with an alphanumeric character", "metadata.labels")
-                    )  # fmt: skip
+                if kind == "labels" and len(value) > 63:
+                    text = f'Invalid value: "{value}": must be no more than 63 bytes'
+                    causes.append(Cause("FieldValueInvalid", text, "metadata.labels"))
+                if kind == "labels" and not _LABEL_VALUE.match(value):
+                    text = f'Invalid value: "{value}": {_LABEL_RULE}'
+                    causes.append(Cause("FieldValueInvalid", text, "metadata.labels"))
         if resource.schema is not None:
             causes += validate(obj, resource.schema)
         if causes:

@@ -80,6 +80,12 @@ def test_pruning_names_what_it_drops() -> None:
     assert unknown == ["spec.disks[0].size", "spec.x"]
 
 
+def test_nulls_count_as_not_sent() -> None:
+    pruned, unknown = prune({"spec": {"userData": None, "disks": [{"device": None}]}}, schema_of("Hardware"))
+    assert pruned == {"spec": {"disks": [{}]}}
+    assert unknown == []
+
+
 def test_defaults_go_where_their_parent_is() -> None:
     machine = {"spec": {"connection": {"host": "bmc", "insecureTLS": True, "providerOptions": {"intelAMT": {}}}}}
     fill_defaults(machine, schema_of("Machine"))
@@ -98,7 +104,6 @@ def dhcp(**fields: Any) -> dict[str, Any]:
         ("Hardware", dhcp(lease_time="1"), "spec.interfaces[0].dhcp.lease_time", "FieldValueTypeInvalid"),
         ("Hardware", {"resources": {"cpu": "four"}}, "spec.resources.cpu", "FieldValueInvalid"),
         ("Hardware", {"bmcRef": {"kind": "Machine"}}, "spec.bmcRef.name", "FieldValueRequired"),
-        ("Hardware", {"userData": None}, "spec.userData", "FieldValueTypeInvalid"),
         ("Workflow", {"hardwareMap": {"device_1": 5}}, "spec.hardwareMap.device_1", "FieldValueTypeInvalid"),
         ("Workflow", {"bootOptions": {"isoURL": "no url"}}, "spec.bootOptions.isoURL", "FieldValueInvalid"),
         ("Job", {"machineRef": {"name": "m", "namespace": "n"}, "tasks": []}, "spec.tasks", "FieldValueInvalid"),
