@@ -114,6 +114,7 @@ class _Server:
         self.ended = True
         self._inbox.close()
         self._outbox.close()
+        self._process.terminate()
         try:
             self._process.wait(_KILL_S)
         except subprocess.TimeoutExpired:

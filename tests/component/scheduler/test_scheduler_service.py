@@ -306,6 +306,36 @@ def test_telemetry_runs_one_at_a_time_and_its_token_ends_with_it(settings: Setti
     assert not job_processes()
 
 
+def test_a_signal_ends_the_service_and_its_handlers_are_given_back(
+    settings: Settings, eventually: Eventually, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    before = signal.getsignal(signal.SIGTERM)
+
+    def when_it_leads() -> None:
+        eventually(lambda: "is now the leader" in caplog.text)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    thread = threading.Thread(target=when_it_leads)
+    thread.start()
+    service.run()
+    thread.join()
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert "has ended" in caplog.text
+
+
+def test_a_task_that_fails_does_not_end_the_service(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
+    scheduler = Scheduler(settings, RunnerLauncher())
+
+    def broken() -> None:
+        scheduler.end()
+        raise OSError("no more processes")
+
+    scheduler._tasks.put(broken)
+    scheduler.run()
+    assert "broken: no more processes" in caplog.text
+
+
 SERVICE = "from scheduler.service import run; run()"
 
 
