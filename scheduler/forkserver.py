@@ -13,17 +13,14 @@ with it; so the chain scheduler, fork server, supervisor, ansible-playbook, work
 from __future__ import annotations
 
 import gc
-import logging
 import os
 import select
 import signal
 import sys
 import traceback
 
-from scheduler import processes
+from scheduler import logs, processes
 from scheduler.jobs import Job
-
-log = logging.getLogger(__name__)
 
 
 class ForkServer:
@@ -95,7 +92,7 @@ class ForkServer:
 
 def main() -> None:
     """Make the imports, then serve."""
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logs.configure()
     processes.die_with_parent(os.getppid())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     import ansible_runner  # noqa: F401

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from types import FrameType
 
 from fleet.settings import Settings
-from scheduler import jobs
+from scheduler import jobs, logs
 from scheduler.dispatcher import Dispatcher
 from scheduler.launchers import Launcher, RunnerLauncher
 from scheduler.leader import Leadership
@@ -117,6 +117,7 @@ def run(settings: Settings | None = None, stop: threading.Event | None = None) -
         from fleet.settings import get_settings
 
         settings = get_settings()
+    logs.configure()
     scheduler = Scheduler(settings)
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:
