@@ -15,8 +15,8 @@ from sqlalchemy.orm import Session
 from fleet import clock, states
 from fleet.actor import Actor
 from fleet.errors import Invalid, NotFound, StaleFence, StateConflict
-from fleet.models import Allocation, AllocationServer, GpuAllocation, Server, Workflow, WorkflowStep
-from fleet.operations import fleetflags, lookup, networks, reports, settle, workflows
+from fleet.models import Allocation, AllocationServer, Server, Workflow, WorkflowStep
+from fleet.operations import fleetflags, giving_back, lookup, networks, reports, settle, workflows
 from fleet.settings import get_settings
 
 Action = Literal["run", "skip", "stop"]
@@ -298,33 +298,7 @@ def _server_done(
     states.reach(session, server, "available", actor, "clean", workflow.id)
     networks.return_addresses(session, server.id)
     if held is not None:
-        give_back(session, held, actor, workflow.id)
-
-
-def give_back(session: Session, held: AllocationServer, actor: Actor, workflow_id: str | None) -> None:
-    """The server and its GPUs are nobody's any more; with the last one the tenant network is free."""
-    moment = clock.now(session)
-    states.reach(session, held, "released", actor, None, workflow_id)
-    held.released_at = moment
-    for gpu in session.scalars(
-        select(GpuAllocation).where(
-            GpuAllocation.allocation_id == held.allocation_id,
-            GpuAllocation.released_at.is_(None),
-            GpuAllocation.gpu_id.in_([gpu.id for gpu in held.server.gpus]),
-        )
-    ):
-        if gpu.status == "active":
-            states.transition(session, gpu, "releasing", actor, None, workflow_id)
-        states.reach(session, gpu, "released", actor, None, workflow_id)
-        gpu.released_at = moment
-    session.flush()
-    others = session.scalar(
-        select(AllocationServer.id)
-        .where(AllocationServer.allocation_id == held.allocation_id, AllocationServer.released_at.is_(None))
-        .limit(1)
-    )
-    if others is None:
-        networks.return_tenant_network(session, held.allocation_id)
+        giving_back.give_back(session, held, actor, workflow.id)
 
 
 def _workflow_done(session: Session, workflow: Workflow, servers: list[Server], actor: Actor) -> None:

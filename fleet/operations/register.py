@@ -9,12 +9,14 @@ from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
+from sqlalchemy.orm.attributes import flag_modified
 
 from fleet import addresses, audit, clock, secrets, states
 from fleet.actor import OPERATORS, STAFF, Actor
 from fleet.errors import Conflict, Invalid
 from fleet.models import (
     Credential,
+    Event,
     FleetFlag,
     Gpu,
     HardwareConfig,
@@ -255,14 +257,12 @@ def _server(session: Session, entry: dict[str, Any]) -> tuple[bool, bool]:
     if entry.get("nics") is not None:
         changed |= _nics(session, row, entry)
     if created:
-        states_event(session, row)
+        _enrolled_event(session, row)
     return created, changed
 
 
-def states_event(session: Session, server: Server) -> None:
+def _enrolled_event(session: Session, server: Server) -> None:
     """The event of a server that is new in the record."""
-    from fleet.models import Event
-
     session.add(
         Event(
             type="palebluedot.server.enrolled.v1",
@@ -559,17 +559,23 @@ def set_flags(session: Session, actor: Actor, server: str, hands_off: bool, reas
 def set_freeze(session: Session, actor: Actor, frozen: bool, reason: str | None = None) -> FleetFlag:
     """Freeze the fleet: no new allocation, no destructive step, through whichever door. Lifting puts held work back."""
     actor.require(*OPERATORS)
-    flag = session.get(FleetFlag, fleetflags.FROZEN)
+    flag = session.get(FleetFlag, fleetflags.FROZEN, with_for_update=True, populate_existing=True)
     if flag is None:
-        flag = FleetFlag(name=fleetflags.FROZEN)
+        flag = FleetFlag(name=fleetflags.FROZEN, value=False)
         session.add(flag)
+    # updated_at tells since when: another reason for the same freeze does not begin it anew
+    since = flag.updated_at if flag.value else clock.now(session)
+    thawing = bool(flag.value) and not frozen
     flag.value = frozen
     flag.reason = reason[:1024] if frozen and reason else None
     flag.set_by = actor.username
+    flag.updated_at = since if frozen else clock.now(session)
+    # an unchanged value would not be written, and `onupdate` would write the present time instead
+    flag_modified(flag, "updated_at")
     audit.record(session, actor, "fleet.freeze", None, {"frozen": frozen, "reason": reason})
     session.flush()
-    if not frozen:
-        settle.unhold(session, actor)
+    if thawing:
+        settle.thaw(session, actor, since)
     return flag
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import select
@@ -94,6 +95,13 @@ def close(session: Session, workflow_id: str) -> None:
     for row in session.scalars(select(MachineReport).where(MachineReport.workflow_id == workflow_id)):
         if row.expires_at > moment:
             row.expires_at = moment
+    session.flush()
+
+
+def extend(session: Session, workflow_id: str, by: timedelta) -> None:
+    """Reports may come later by this much."""
+    for row in session.scalars(select(MachineReport).where(MachineReport.workflow_id == workflow_id)):
+        row.expires_at += by
     session.flush()
 
 

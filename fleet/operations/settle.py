@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
@@ -14,7 +14,7 @@ from fleet import audit, clock, states
 from fleet.actor import SYSTEM, Actor
 from fleet.errors import FleetError
 from fleet.models import Allocation, AllocationServer, Server, Workflow, WorkflowStep
-from fleet.operations import fleetflags, lookup, reports, workflows
+from fleet.operations import fleetflags, giving_back, lookup, networks, release, reports, workflows
 from fleet.settings import get_settings
 
 log = structlog.get_logger(__name__)
@@ -124,8 +124,6 @@ def fail(session: Session, workflow: Workflow, actor: Actor, error: dict[str, An
 
 def park_servers(session: Session, workflow: Workflow, actor: Actor, reason: str) -> None:
     """Touched servers become `failed`; untouched ones of an allocation go back to the pool."""
-    from fleet.operations import ledger, networks
-
     rows = workflows.latest_rows(session, workflow.id)
     for server in lookup.workflow_servers(session, workflow):
         held = session.scalar(
@@ -139,7 +137,7 @@ def park_servers(session: Session, workflow: Workflow, actor: Actor, reason: str
             states.reach(session, server, "available", actor, "given back untouched", workflow.id)
             networks.return_addresses(session, server.id)
             if held is not None:
-                ledger.give_back(session, held, actor, workflow.id)
+                giving_back.give_back(session, held, actor, workflow.id)
             continue
         if states.allowed(server, "failed"):
             states.transition(session, server, "failed", actor, reason, workflow.id)
@@ -165,23 +163,48 @@ def abandon_running_steps(session: Session, workflow: Workflow, why: str) -> Non
 
 
 def unhold(session: Session, actor: Actor) -> int:
-    """Put back what was held, as far as its reason is gone. Returns how many."""
+    """Put back what was held, as far as its reason is gone. The time it was held does not count against its limits.
+
+    Returns how many.
+    """
     if fleetflags.frozen(session) is not None:
         return 0
+    moment = clock.now(session)
     count = 0
     for workflow in session.scalars(
         select(Workflow).where(Workflow.status == "held").order_by(Workflow.id).with_for_update()
     ):
         if any(server.hands_off for server in lookup.workflow_servers(session, workflow)):
             continue
+        extend(session, workflow, moment - workflow.status_since)
         if workflow.executor == "service":
             workflow.not_before = None
             states.transition(session, workflow, "pending", actor, "no longer held", workflow.id)
         else:
-            workflow.resume_by = clock.now(session) + timedelta(seconds=get_settings().resume_by_s)
+            workflow.resume_by = moment + timedelta(seconds=get_settings().resume_by_s)
             states.transition(session, workflow, "waiting", actor, "no longer held", workflow.id)
         count += 1
     return count
+
+
+def thaw(session: Session, actor: Actor, frozen_since: datetime) -> int:
+    """The freeze is over: put back what it held; nobody's time ran while it lasted. Returns how many were held."""
+    moment = clock.now(session)
+    waiting = select(Workflow).where(Workflow.status.in_(states.WORKFLOW_OPEN - {"held"})).with_for_update()
+    for workflow in session.scalars(waiting):
+        extend(session, workflow, moment - max(frozen_since, workflow.created_at))
+    return unhold(session, actor)
+
+
+def extend(session: Session, workflow: Workflow, by: timedelta) -> None:
+    """Move a workflow's limits, and those of the reports it expects."""
+    if by <= timedelta(0):
+        return
+    if workflow.deadline_at is not None:
+        workflow.deadline_at += by
+    if workflow.resume_by is not None:
+        workflow.resume_by += by
+    reports.extend(session, workflow.id, by)
 
 
 @dataclass(slots=True)
@@ -204,10 +227,12 @@ def reap(session: Session) -> dict[str, int]:
     reaped = Reaped()
     for workflow in _due_claims(session):
         reaped.claims += _guarded(session, reaped, workflow, _claim_died)
-    for workflow in _due_deadlines(session):
-        reaped.deadlines += _guarded(session, reaped, workflow, _deadline_passed)
-    for workflow in _due_waits(session):
-        reaped.waits += _guarded(session, reaped, workflow, _wait_over)
+    if fleetflags.frozen(session) is None:
+        # nothing can be done in time while everything is stopped
+        for workflow in _due_deadlines(session):
+            reaped.deadlines += _guarded(session, reaped, workflow, _deadline_passed)
+        for workflow in _due_waits(session):
+            reaped.waits += _guarded(session, reaped, workflow, _wait_over)
     reaped.leases = _end_leases(session, reaped)
     return {**asdict(reaped), "overdue": len(overdue(session))}
 
@@ -251,7 +276,9 @@ def _claim_died(session: Session, workflow: Workflow) -> None:
 
 
 def _due_deadlines(session: Session) -> list[Workflow]:
-    return _due(session, Workflow.status.in_(states.WORKFLOW_OPEN), Workflow.deadline_at <= clock.now(session))
+    # what is held waits for people, as long as they need
+    running = states.WORKFLOW_OPEN - {"held"}
+    return _due(session, Workflow.status.in_(running), Workflow.deadline_at <= clock.now(session))
 
 
 def _deadline_passed(session: Session, workflow: Workflow) -> None:
@@ -286,8 +313,6 @@ def _wait_over(session: Session, workflow: Workflow) -> None:
 
 
 def _end_leases(session: Session, reaped: Reaped) -> int:
-    from fleet.operations import release
-
     over = session.scalars(
         select(Allocation)
         .where(Allocation.status == "active", Allocation.end_time <= clock.now(session))

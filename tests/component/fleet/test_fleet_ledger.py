@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from fleet import clock, errors
+from fleet import clock, errors, rundoc
 from fleet.actor import SYSTEM
 from fleet.models import Event, WorkflowStep
 from fleet.operations import claim, ledger, register, release
@@ -330,6 +330,9 @@ def test_a_resumed_release_does_not_touch_a_server_that_is_back_in_the_pool(flee
             second = fleet.claim_next()
             if second.id == workflow.id:
                 break
+        with fleet.database.reading() as session:
+            run = rundoc.build(session, SYSTEM, second.id)
+        assert [server["name"] for server in run["servers"]] == [open_], "it may be somebody else's by now"
         answer = fleet.begin(second, "stop_monitoring", done)
         assert answer.action == "skip" and "behind it" in (answer.reason or "")
         for step in ("stop_monitoring", "secure_erase", "return_to_pool"):

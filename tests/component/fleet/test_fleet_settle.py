@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from fleet import clock, errors, settings
 from fleet.actor import SYSTEM
-from fleet.models import AllocationServer, GpuAllocation, IpAddress, Network, Workflow, WorkflowStep
+from fleet.models import AllocationServer, GpuAllocation, IpAddress, MachineReport, Network, Workflow, WorkflowStep
 from fleet.operations import claim, register, release, settle, users
 from tests.component.fleet.support import Site
 
@@ -328,3 +328,49 @@ def test_a_freeze_with_a_failing_parallel_step_still_goes_on_after_it(fleet: Sit
         register.set_freeze(session, SYSTEM, False)
     fleet.finish(fleet.claim_next())
     assert fleet.workflow(workflow.id).status == "succeeded"
+
+
+def test_time_does_not_run_while_the_fleet_is_frozen(fleet: Site) -> None:
+    waiting = fleet.workflow_of(fleet.reserve(executor="external"))
+    fleet.reserve()
+    job = fleet.claim_next()
+    server = fleet.servers(job)[0]
+    fleet.step(job, "reserve", server)
+    before = fleet.workflow(waiting)
+    with fleet.database.transaction() as session:
+        register.set_freeze(session, SYSTEM, True, "power works")
+    assert fleet.begin(job, "network_provisioning", server).action == "stop"
+    surrender(fleet, job, "stopped")
+    with clock.travel(timedelta(hours=10)):
+        with fleet.database.transaction() as session:
+            register.set_freeze(session, SYSTEM, True, "still power works")
+        assert {name: count for name, count in reap(fleet).items() if count and name != "overdue"} == {}
+        with fleet.database.transaction() as session:
+            register.set_freeze(session, SYSTEM, False)
+        assert {name: count for name, count in reap(fleet).items() if count and name != "overdue"} == {}
+        after = fleet.workflow(waiting)
+        assert before.resume_by is not None and after.resume_by is not None
+        assert timedelta(hours=9, minutes=59) < after.resume_by - before.resume_by < timedelta(hours=10, minutes=1)
+        assert fleet.workflow(job.id).status == "pending"
+        with fleet.database.reading() as session:
+            expiries = session.scalars(select(MachineReport.expires_at)).all()
+            assert min(expiries) > clock.now(session) + timedelta(hours=3)
+        fleet.finish(fleet.claim_next())
+    with clock.travel(timedelta(hours=11)):
+        assert reap(fleet)["waits"] == 1
+
+
+def test_what_is_held_by_hands_off_is_not_timed_out(fleet: Site) -> None:
+    fleet.reserve()
+    job = fleet.claim_next()
+    fleet.step(job, "reserve")
+    with fleet.database.transaction() as session:
+        register.set_flags(session, SYSTEM, "gpu-01", True, "bad fan")
+    fleet.begin(job, "network_provisioning")
+    surrender(fleet, job, "stopped")
+    with clock.travel(timedelta(hours=10)):
+        assert reap(fleet)["deadlines"] == 0
+        with fleet.database.transaction() as session:
+            register.set_flags(session, SYSTEM, "gpu-01", False)
+        assert reap(fleet)["deadlines"] == 0
+        assert fleet.workflow(job.id).status == "pending"

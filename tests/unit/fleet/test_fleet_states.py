@@ -34,7 +34,10 @@ ENTITIES: dict[str, Any] = {
 }
 PAIRS = [(name, source, target) for name, table in states.TRANSITIONS.items() for source in table for target in table]
 # what the contracts fix
-SERVER_STATES = "enrolled inspecting available reserved provisioning active suspended cleaning quarantined failed maintenance retired"
+SERVER_STATES = (
+    "enrolled inspecting available reserved provisioning active suspended "
+    "cleaning quarantined failed maintenance retired"
+)
 ALLOCATION_STATES = (
     "pending scheduled reserved provisioning active suspended releasing released rejected failed cancelled"
 )
