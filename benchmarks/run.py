@@ -28,7 +28,7 @@ from scheduler import processes
 ROUNDS = 3
 WORKFLOW_TIMEOUT_S = 120.0
 BMC_INFO_TIMEOUT_S = 900.0
-POLL_S = 0.05
+POLL_S = 0.1
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
