@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from cli import children
 from cli.problems import Problem
 
@@ -43,7 +44,7 @@ def test_output_goes_to_the_log_and_its_tail_is_told(tmp_path: Path) -> None:
 
 
 def test_one_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
-    deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
+    deaf = "import signal as s, time; s.signal(s.SIGTERM, s.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
     child = children.start("deaf", [sys.executable, "-c", deaf], log=tmp_path / "deaf.log")
     until(lambda: "deaf" in child.log_tail())
     assert children.stop(child, grace_s=0.2) == -signal.SIGKILL

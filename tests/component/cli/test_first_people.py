@@ -5,10 +5,11 @@ from __future__ import annotations
 import stat
 from typing import TYPE_CHECKING
 
+from sqlalchemy import select
+
 from fleet import db
 from fleet.models import Template, User, UserQuota
 from fleet.operations import users
-from sqlalchemy import select
 
 if TYPE_CHECKING:
     from tests.component.cli.conftest import Palebluedot
@@ -73,6 +74,7 @@ def test_no_option_takes_a_secret() -> None:
     from collections.abc import Iterator
 
     import click
+
     from cli.main import cli
 
     def options(command: click.Command) -> Iterator[click.Parameter]:
