@@ -50,15 +50,22 @@ def journeys(site: Site) -> dict[str, Json]:
     """Each door once, whole: what the record and the devices saw after the allocation and after the release."""
     journeys = {}
     for door in DOORS:
+        mark = site.mark()
         allocation_id = allocate(site, door)
         allocation = site.client.allocation(allocation_id)
         server = allocation["servers"][0]
         journey: Json = {"allocation": allocation, "active": site.record(allocation_id)}
-        journey["deeds_active"] = site.deeds(server["name"])
+        before = site.lab("GET", f"/machines/{server['name']}")
+        journey["deeds_active"] = site.deeds(server["name"], mark)
+        mark = site.mark()
         release(site, door, allocation_id)
         journey["released"] = site.record(allocation_id)
-        journey["deeds_released"] = site.deeds(server["name"])
+        journey["deeds_released"] = site.deeds(server["name"], mark)
         journey["machine"] = site.lab("GET", f"/machines/{server['name']}")
+        journey["erasures"] = [
+            now["erase_count"] - then["erase_count"]
+            for now, then in zip(journey["machine"]["disks"], before["disks"], strict=True)
+        ]
         journeys[door] = journey
     return journeys
 
@@ -99,7 +106,7 @@ def test_the_machine_is_off_and_its_disks_were_erased_once(journeys: dict[str, J
     for journey in journeys.values():
         machine = journey["machine"]
         assert machine["power"] == "Off"
-        assert {disk["erase_count"] for disk in machine["disks"]} == {1}
+        assert set(journey["erasures"]) == {1}
         assert all(disk["image"] is None for disk in machine["disks"])
 
 

@@ -45,7 +45,7 @@ def moments(steps: list[str]) -> list[tuple[str, str]]:
 
 def reached(workflow_id: str, when: str, step: str) -> bool:
     """Whether the workflow is at that moment (or past it)."""
-    with db.read() as session:
+    with db.reading() as session:
         rows = session.execute(
             select(WorkflowStep.step, WorkflowStep.status).where(WorkflowStep.workflow_id == workflow_id)
         ).all()
@@ -103,7 +103,7 @@ class Trap:
             if reached(self.workflow_id, self.when, self.step):
                 self.killed = kill_playbook(self.workflow_id)
                 return
-            with db.read() as session:
+            with db.reading() as session:
                 if session.get_one(Workflow, self.workflow_id).status in ENDED:
                     return
             time.sleep(0.01)

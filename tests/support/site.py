@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import time
 from collections import Counter
@@ -135,20 +136,25 @@ class Site:
         answer.raise_for_status()
         return answer.json() if answer.content else None
 
-    def log(self, machine: str | None = None) -> list[Json]:
-        """Every write to every device so far."""
-        answer = self.lab("GET", "/log" + (f"?machine={machine}" if machine else ""))
+    def log(self, machine: str | None = None, since: int = 0) -> list[Json]:
+        """Every write to every device after that sequence number."""
+        answer = self.lab("GET", f"/log?since={since}" + (f"&machine={machine}" if machine else ""))
         return list(answer["items"] if isinstance(answer, dict) else answer)
 
-    def deeds(self, machine: str) -> Counter[str]:
-        """How often which write reached that machine, by ``layer action``."""
-        return Counter(f"{entry['layer']} {entry['action']}" for entry in self.log(machine))
+    def mark(self) -> int:
+        """The sequence number of the latest write."""
+        return max((entry["seq"] for entry in self.log()), default=0)
+
+    def deeds(self, machine: str, since: int = 0) -> Counter[str]:
+        """How often which write reached that machine since then, by ``layer action``; names of objects left out."""
+        named = re.compile(r"(?<=/Sessions/)[^/]+")
+        return Counter(f"{entry['layer']} {named.sub('…', entry['action'])}" for entry in self.log(machine, since))
 
     # -- the record ----------------------------------------------------------------------------------------------
 
     def record(self, allocation_id: str) -> Json:
         """What the record holds of an allocation, without names, ids and times: equal for equal work."""
-        with db.read() as session:
+        with db.reading() as session:
             allocation = session.get_one(Allocation, allocation_id)
             servers = session.scalars(
                 select(AllocationServer).where(AllocationServer.allocation_id == allocation_id)
@@ -161,9 +167,7 @@ class Site:
             steps = session.scalars(select(WorkflowStep).where(WorkflowStep.workflow_id.in_(of_workflows))).all()
             return {
                 "allocation": allocation.status,
-                "template": (allocation.template_name, allocation.template_version)
-                if hasattr(allocation, "template_name")
-                else None,
+                "template": (allocation.template.name, allocation.template.version),
                 "servers": sorted(row.state for row in servers),
                 "server_status": sorted(session.get_one(Server, row.server_id).status for row in servers),
                 "gpus": Counter(
@@ -172,14 +176,8 @@ class Site:
                     ).all()
                 ),
                 "addresses": len(
-                    session.scalars(
-                        select(IpAddress.id).where(
-                            IpAddress.allocation_id == allocation_id, IpAddress.released_at.is_(None)
-                        )
-                    ).all()
-                )
-                if hasattr(IpAddress, "released_at")
-                else None,
+                    session.scalars(select(IpAddress.id).where(IpAddress.allocation_id == allocation_id)).all()
+                ),
                 "workflows": [(workflow.kind, workflow.status, workflow.attempt) for workflow in workflows],
                 "steps": sorted((step.step, step.attempt, step.status) for step in steps),
                 "reports": sorted(
@@ -196,12 +194,12 @@ class Site:
                     ).all()
                 ),
                 "audit": sorted(
-                    set(session.scalars(select(AuditEntry.action).where(AuditEntry.object_id == allocation_id)).all())
+                    set(session.scalars(select(AuditEntry.action).where(AuditEntry.subject == allocation_id)).all())
                 ),
             }
 
     def held_twice(self) -> list[str]:
         """GPUs that more than one allocation holds: there must never be one."""
-        with db.read() as session:
+        with db.reading() as session:
             held = session.scalars(select(GpuAllocation.gpu_id).where(GpuAllocation.released_at.is_(None))).all()
         return [gpu for gpu, count in Counter(held).items() if count > 1]
