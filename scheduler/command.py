@@ -12,6 +12,7 @@ from pathlib import Path
 from scheduler import processes
 from scheduler.jobs import Job
 
+LOCAL_INVENTORY = "inventory/local.yml"
 TOKEN_FILE = "token"  # noqa: S105 - the name of the file, in the private directory
 
 #: what a playbook inherits from the scheduler: where things are, in which language, whom to trust. Everything else
@@ -19,7 +20,7 @@ TOKEN_FILE = "token"  # noqa: S105 - the name of the file, in the private direct
 INHERITED = frozenset(
     {"HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR"}
     | {"REQUESTS_CA_BUNDLE", "NO_PROXY", "no_proxy", "KUBECONFIG"}
-    | {"PALEBLUEDOT_KUBECONFIG", "PALEBLUEDOT_CA_PATH", "PALEBLUEDOT_INPROC"}
+    | {"PALEBLUEDOT_KUBECONFIG", "PALEBLUEDOT_CA_PATH", "PALEBLUEDOT_INPROC", "PALEBLUEDOT_BMC_TIMEOUT"}
 )
 
 #: shorter start, quieter output, and ansible.cfg's own answer where ansible-runner would weaken it
@@ -62,6 +63,10 @@ def playbook_command(job: Job) -> list[str]:
     wrapper = Path(__file__).with_name("with_parent.py")
     playbook = Path(sys.executable).with_name("ansible-playbook")
     command = [sys.executable, "-I", "-S", str(wrapper), str(os.getpid()), str(playbook), job.playbook]
+    local = Path(job.project_dir, LOCAL_INVENTORY)
+    if job.workflow_id is not None and local.exists():
+        # a workflow's servers come from its run document: no need to ask the service for the fleet
+        command += ["-i", str(local)]
     if job.extravars:
         command += ["-e", json.dumps(job.extravars)]
     return command

@@ -248,7 +248,8 @@ def _held(session: Session, workflow: Workflow, server: Server) -> AllocationSer
 
 def _failure(error: dict[str, Any] | None, server: Server, step: str) -> dict[str, Any]:
     """The error as it is kept: with host, step and a message, whatever the playbook left out."""
-    failure = {"code": "step_failed", "host": server.name, "step": step, "retryable": False, **(error or {})}
+    said = {key: value for key, value in (error or {}).items() if value is not None}
+    failure = {"code": "step_failed", "host": server.name, "step": step, "retryable": False, **said}
     failure["message"] = str(failure.get("message") or failure.get("answer") or f"{step} failed without a message")
     return failure
 
