@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.palebluedot.gpu.plugins.module_utils import options
+from ansible_collections.palebluedot.gpu.plugins.module_utils import errors, options
 
 ROOT = Path(__file__).parents[3] / "collections/ansible_collections/palebluedot/gpu"
 MODULES = sorted(path.stem for path in (ROOT / "plugins/modules").glob("*.py"))
@@ -76,6 +76,24 @@ def test_fragments_and_specs_agree(group: str) -> None:
 @pytest.mark.parametrize("name", MODULES)
 def test_every_module_supports_check_mode(name: str) -> None:
     assert module(name).SPEC["supports_check_mode"] is True
+
+
+@pytest.mark.parametrize(
+    ("family", "package"),
+    [("tinkerbell.kube", "kubernetes"), ("switch.gnmi", "pygnmi"), ("tinkerbell.templatedata", "PyYAML")],
+)
+def test_a_package_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, family: str, package: str) -> None:
+    """Modules can be imported without it (ansible-doc, ansible-test), and say what to install when they run."""
+    loaded = importlib.import_module(f"ansible_collections.palebluedot.gpu.plugins.module_utils.{family}")
+    monkeypatch.setattr(loaded, "MISSING", ImportError(f"No module named {package!r}"))
+    calls: dict[str, Any] = {
+        "tinkerbell.kube": lambda: loaded.Kube(),
+        "switch.gnmi": lambda: loaded.Session("a", 1, None, username="", password="", ca_path=None, seconds=1),
+        "tinkerbell.templatedata": lambda: loaded.check("t", "name: t"),
+    }
+    with pytest.raises(errors.Unsupported, match=f"package {package} is not installed") as caught:
+        calls[family]()
+    assert caught.value.code == "package_missing"
 
 
 def test_secrets_are_declared_as_such() -> None:

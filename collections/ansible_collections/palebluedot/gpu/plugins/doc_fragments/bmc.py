@@ -50,8 +50,8 @@ options:
     default: auto
   bmc_auth:
     description:
-      - How to log in to Redfish. V(auto) sends the password with the request when that is all there is to ask, and opens
-        a session otherwise; V(session) and V(basic) always do the one or the other.
+      - How to log in to Redfish. V(auto) sends the password with the request when that is all there is to ask, and
+        opens a session otherwise; V(session) and V(basic) always do the one or the other.
       - The environment variable E(PALEBLUEDOT_BMC_AUTH) is used when the option is not set.
     type: str
     choices: [auto, session, basic]

@@ -21,7 +21,7 @@ _KEYS = (
 
 
 def bmc_targets(hosts: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """``[{name, address, port, credential, ...}]`` for every host that has a ``bmc_address``; absent values are left out."""
+    """``[{name, address, port, credential, ...}]`` for every host with a ``bmc_address``, without unset values."""
     targets = []
     for host in hosts:
         if not host.get("bmc_address"):

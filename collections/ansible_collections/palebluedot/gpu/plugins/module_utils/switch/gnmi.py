@@ -25,7 +25,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import grpc
 from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import (
     AuthenticationError,
     BadAnswer,
@@ -37,8 +36,15 @@ from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import (
     Unreachable,
     Unsupported,
 )
+from ansible_collections.palebluedot.gpu.plugins.module_utils.packages import need
 from ansible_collections.palebluedot.gpu.plugins.module_utils.switch.dialects import Dialect
-from pygnmi.client import gNMIclient, gNMIException
+
+MISSING: ImportError | None = None
+try:
+    import grpc
+    from pygnmi.client import gNMIclient, gNMIException
+except ImportError as problem:
+    MISSING = problem
 
 Json = dict[str, Any]
 
@@ -47,19 +53,19 @@ _log.handlers.clear()
 _log.addHandler(logging.NullHandler())
 _log.propagate = False
 
-_CODES: dict[grpc.StatusCode, type[PaleBlueDotError]] = {
-    grpc.StatusCode.ABORTED: Busy,
-    grpc.StatusCode.CANCELLED: Unreachable,
-    grpc.StatusCode.DEADLINE_EXCEEDED: DeadlineExceeded,
-    grpc.StatusCode.FAILED_PRECONDITION: Busy,
-    grpc.StatusCode.INVALID_ARGUMENT: InvalidInput,
-    grpc.StatusCode.NOT_FOUND: NotFound,
-    grpc.StatusCode.OUT_OF_RANGE: InvalidInput,
-    grpc.StatusCode.PERMISSION_DENIED: AuthenticationError,
-    grpc.StatusCode.RESOURCE_EXHAUSTED: Busy,
-    grpc.StatusCode.UNAUTHENTICATED: AuthenticationError,
-    grpc.StatusCode.UNAVAILABLE: Unreachable,
-    grpc.StatusCode.UNIMPLEMENTED: Unsupported,
+_CODES: dict[str, type[PaleBlueDotError]] = {
+    "ABORTED": Busy,
+    "CANCELLED": Unreachable,
+    "DEADLINE_EXCEEDED": DeadlineExceeded,
+    "FAILED_PRECONDITION": Busy,
+    "INVALID_ARGUMENT": InvalidInput,
+    "NOT_FOUND": NotFound,
+    "OUT_OF_RANGE": InvalidInput,
+    "PERMISSION_DENIED": AuthenticationError,
+    "RESOURCE_EXHAUSTED": Busy,
+    "UNAUTHENTICATED": AuthenticationError,
+    "UNAVAILABLE": Unreachable,
+    "UNIMPLEMENTED": Unsupported,
 }
 
 
@@ -80,6 +86,7 @@ class Session:
         ca_path: str | None,
         seconds: float,
     ) -> None:
+        need("pygnmi", MISSING)
         self.address = address
         self.dialect = dialect
         self._seconds = seconds
@@ -187,7 +194,7 @@ class Session:
                     next="Set switch_ca_path to the authority that signed it; the address must be in the certificate.",
                     retryable=False,
                 )
-            kind = _CODES.get(code, BadAnswer)
+            kind = _CODES.get(code.name, BadAnswer)
             return kind(
                 _WORDS.get(kind, "the switch refused the request"),
                 host=self.address,

@@ -19,7 +19,6 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote, urlencode
 
-import urllib3
 from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import (
     AuthenticationError,
     BadAnswer,
@@ -31,9 +30,16 @@ from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import (
     PaleBlueDotError,
     Unreachable,
 )
-from kubernetes import client as official
-from kubernetes import config as official_config
-from kubernetes.config import kube_config
+from ansible_collections.palebluedot.gpu.plugins.module_utils.packages import need
+
+MISSING: ImportError | None = None
+try:
+    import urllib3
+    from kubernetes import client as official
+    from kubernetes import config as official_config
+    from kubernetes.config import kube_config
+except ImportError as problem:
+    MISSING = problem
 
 Json = dict[str, Any]
 
@@ -74,6 +80,7 @@ class Kube:
     """
 
     def __init__(self, kubeconfig: str | None = None, context: str | None = None) -> None:
+        need("kubernetes", MISSING)
         self._configuration = official.Configuration()
         _load(self._configuration, kubeconfig, context)
         self.host: str = str(self._configuration.host).rstrip("/")
