@@ -6,8 +6,10 @@ instances of the service on one database. The worker ends when its parent does, 
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import ecs_logging
@@ -19,12 +21,13 @@ from api import logs
 from api.app import create_app
 from api.records import record
 from api.settings import ApiSettings
+from api.waiting import Waiters
 from fleet.settings import Settings, get_settings
 
-# A client may wait this long (seconds) for a release (Prefer: wait=60), and shutdown lets it finish.
-GRACE_S = 65
-# Kept-alive connections are dropped after this many idle seconds; it also bounds how long a stop lingers on them.
-KEEPALIVE_S = 2
+# Seconds that running requests get when the service is told to stop; those that only wait are answered at once.
+GRACE_S = 30
+# Idle seconds after which a kept-alive connection is dropped: more than the pauses of a client that polls.
+KEEPALIVE_S = 30
 
 Ready = Callable[[str], None]
 
@@ -94,13 +97,13 @@ def serve(
 
     where = f"{bracketed(host or settings.api_host)}:{settings.api_port if port is None else port}"
     try:
-        _Server(app, _gunicorn_options(where, options, when_ready)).run()
+        _Server(app, {**_gunicorn_options(where, options), "when_ready": when_ready}).run()
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     return 0
 
 
-def _gunicorn_options(where: str, options: ApiSettings, when_ready: Callable[[Any], None]) -> dict[str, Any]:
+def _gunicorn_options(where: str, options: ApiSettings) -> dict[str, Any]:
     return {
         "bind": [where],
         "worker_class": "gthread",
@@ -115,9 +118,22 @@ def _gunicorn_options(where: str, options: ApiSettings, when_ready: Callable[[An
         "keyfile": str(options.tls_key_file) if options.tls_key_file else None,
         "loglevel": "warning",
         "logger_class": EcsLogger,
-        "when_ready": when_ready,
+        "post_worker_init": _end_waits_on_sigterm,
         "proc_name": "palebluedot-api",
     }
+
+
+def _end_waits_on_sigterm(worker: Any) -> None:
+    """Requests that wait for a release hold threads for up to a minute; a stop must not wait for them."""
+    waiters: Waiters = worker.app.app.extensions[Waiters.EXTENSION]
+    gunicorns = signal.getsignal(signal.SIGTERM)
+
+    def on_sigterm(number: int, frame: FrameType | None) -> None:
+        waiters.stop()
+        if callable(gunicorns):
+            gunicorns(number, frame)
+
+    signal.signal(signal.SIGTERM, on_sigterm)
 
 
 def bracketed(host: str) -> str:

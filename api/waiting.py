@@ -23,27 +23,30 @@ class Waiters:
 
     def __init__(self, most: int) -> None:
         self._free = threading.BoundedSemaphore(max(1, most))
+        self._stopping = threading.Event()
+
+    def stop(self) -> None:
+        """End all waits: the service is about to stop."""
+        self._stopping.set()
 
     def wait_until(self, done: Callable[[], bool], seconds: float) -> bool:
         """Ask ``done`` until it says yes, for at most ``seconds``; at once False when too many wait already."""
         if seconds <= 0 or not self._free.acquire(blocking=False):
             return False
         try:
-            return _poll(done, time.monotonic() + seconds)
+            return self._poll(done, time.monotonic() + seconds)
         finally:
             self._free.release()
 
-
-def _poll(done: Callable[[], bool], deadline: float) -> bool:
-    pause = FIRST_PAUSE_S
-    while True:
-        if done():
-            return True
-        left = deadline - time.monotonic()
-        if left <= 0:
-            return False
-        time.sleep(min(pause, left))
-        pause = min(pause * PAUSE_GROWTH, LONGEST_PAUSE_S)
+    def _poll(self, done: Callable[[], bool], deadline: float) -> bool:
+        pause = FIRST_PAUSE_S
+        while True:
+            if done():
+                return True
+            left = deadline - time.monotonic()
+            if left <= 0 or self._stopping.wait(min(pause, left)):
+                return False
+            pause = min(pause * PAUSE_GROWTH, LONGEST_PAUSE_S)
 
 
 def preferred_wait(prefer: str) -> int:

@@ -57,11 +57,11 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prepared]:
 
 
 @contextmanager
-def serving(prepared: Prepared, path: Path, **environment: str) -> Iterator[Flask]:
-    """The app on the database at ``path``."""
+def serving(prepared: Prepared, path: Path | None = None, url: str = "", **environment: str) -> Iterator[Flask]:
+    """The app on the SQLite file at ``path``, or on the database at ``url``."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PALEBLUEDOT_DATA_DIR", str(prepared.data_dir))
-        patch.setenv("PALEBLUEDOT_DATABASE_URL", f"sqlite:///{path}")
+        patch.setenv("PALEBLUEDOT_DATABASE_URL", url or f"sqlite:///{path}")
         patch.setenv("PALEBLUEDOT_RATE_LIMIT", "100000 per minute")
         for name, value in environment.items():
             patch.setenv(name, value)

@@ -172,7 +172,7 @@ def test_sigterm_lets_a_request_finish_and_leaves_nothing_behind(prepared: Prepa
         connection.request(
             "DELETE",
             f"/api/v1/gpu/{accepted['allocation_id']}/release",
-            headers={"Authorization": f"Bearer {prepared.tokens['user']}", "Prefer": "wait=3"},
+            headers={"Authorization": f"Bearer {prepared.tokens['user']}", "Prefer": "wait=50"},
         )
         time.sleep(0.5)
         children = _children(service.process.pid)
@@ -182,7 +182,7 @@ def test_sigterm_lets_a_request_finish_and_leaves_nothing_behind(prepared: Prepa
         answer = connection.getresponse()
         assert answer.status == 202 and json.loads(answer.read())["status"] == "releasing"
         assert service.process.wait(START_S) == 0
-        assert time.monotonic() - started < START_S
+        assert time.monotonic() - started < START_S, "the wait was not ended"
         assert not any(Path(f"/proc/{child}").exists() for child in children)
     log = (tmp_path / "stderr.log").read_text()
     lines = [json.loads(line) for line in log.splitlines()]

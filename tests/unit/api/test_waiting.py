@@ -75,3 +75,11 @@ def test_an_error_gives_the_place_back() -> None:
     with pytest.raises(RuntimeError):
         waiters.wait_until(broken, 5)
     assert waiters.wait_until(lambda: True, 5) is True
+
+
+def test_a_stop_ends_all_waits() -> None:
+    waiters = Waiters(2)
+    threading.Timer(0.3, waiters.stop).start()
+    started = time.monotonic()
+    assert waiters.wait_until(lambda: False, 30) is False
+    assert time.monotonic() - started < 10
