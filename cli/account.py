@@ -121,7 +121,7 @@ def quota() -> None:
 @quota.command("set")
 @click.argument("username")
 @click.option("--gpus", type=click.IntRange(min=0), help="GPUs.")
-@click.option("--memory-gb", type=click.IntRange(min=0), help="GPU memory, as marketed.")
+@click.option("--memory-gb", type=click.IntRange(min=0), help="Memory of the servers.")
 @click.option("--storage-gb", type=click.IntRange(min=0), help="Local storage.")
 def set_quota(username: str, gpus: int | None, memory_gb: int | None, storage_gb: int | None) -> None:
     """Set ceilings of USERNAME; what is not named stays as it is.

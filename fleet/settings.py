@@ -55,8 +55,8 @@ class Settings(BaseSettings):
     workflow_deadline_s: float = Field(default=4 * 3600, description="limit of a workflow, all attempts together")
 
     default_max_gpu_count: int = 8
-    default_max_memory_gb: int = 4096
-    default_max_storage_gb: int = 200_000
+    default_max_memory_gb: int | None = Field(default=None, description="host memory; None is no ceiling")
+    default_max_storage_gb: int | None = Field(default=None, description="local storage; None is no ceiling")
 
     login_free_attempts: int = Field(default=5, description="wrong passwords before the account is locked for a while")
     login_lock_base_s: float = 2

@@ -11,6 +11,7 @@ _KEYS = (
     "address",
     "port",
     "protocol",
+    "auth",
     "validate_certs",
     "ca_path",
     "fingerprint",
@@ -27,6 +28,8 @@ def bmc_targets(hosts: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         if not host.get("bmc_address"):
             continue
         target = {key: host[f"bmc_{key}"] for key in _KEYS if host.get(f"bmc_{key}") is not None}
+        if host.get("system_id"):
+            target["system_id"] = host["system_id"]
         target["name"] = host["inventory_hostname"]
         targets.append(target)
     return targets
