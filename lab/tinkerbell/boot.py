@@ -9,7 +9,6 @@ seconds), ``hang`` and ``wrong`` (a document without user data), with match ``GE
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ssl
 from fnmatch import fnmatchcase
 from typing import Any
@@ -164,11 +163,10 @@ class BootService:
                 raise TimeoutError
             return running.result()
         finally:
-            # also when power is lost: what runs in the agent ends with it
+            # also when power is lost: what runs in the agent ends with it (and power may be lost right here, too)
             for task in waiting:
                 task.cancel()
-            with contextlib.suppress(asyncio.CancelledError, ActionError):
-                await asyncio.gather(*waiting, return_exceptions=True)
+            await asyncio.gather(*waiting, return_exceptions=True)
 
     async def _run(self, machine: Machine, work: Assignment) -> Effect:
         subject = f"ACTION {work.name}"

@@ -197,7 +197,7 @@ class TinkLab:
         self.fabric.switches[machine.switch].vlans.setdefault(port.access_vlan, Vlan(port.access_vlan, purpose))
         self.fabric.notify()
 
-    async def until(self, met: Callable[[], object], real_seconds: float = 5) -> None:
+    async def until(self, met: Callable[[], object], real_seconds: float = 30) -> None:
         """Wait until something holds."""
         async with asyncio.timeout(real_seconds):
             while not met():

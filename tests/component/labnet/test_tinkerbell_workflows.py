@@ -10,6 +10,7 @@ import pytest
 from aiohttp import web
 
 from lab.kube.managed import Writer
+from lab.tinkerbell.actions import Toolbox
 
 Dialects = pytest.mark.parametrize("dialect", ["mono", "0.12.2"])
 
@@ -262,7 +263,7 @@ def test_an_action_that_takes_too_long_ends_the_workflow(tink_lab: Callable[...,
     async def scenario() -> None:
         async with tink_lab(dialect=dialect) as lab:
             lab.hardware(lab.machine)
-            lab.create("Template", "hold", {"data": HOLD.replace("TIMEOUT", "3600").replace("LIMIT", "30")})
+            lab.create("Template", "hold", {"data": HOLD.replace("TIMEOUT", "360000").replace("LIMIT", "30")})
             lab.faults.add(lab.machine.name, "agent", "slow", match="ACTION stream", value=1e6)
             lab.workflow("w1", "hold", lab.machine)
             await lab.machine.power_action("on", "test")
@@ -336,8 +337,8 @@ def test_power_lost_in_an_action_leaves_it_running_until_the_global_timeout(tink
             machine = lab.machine
             lab.clock.set_speed(1)
             lab.hardware(machine)
-            lab.create("Template", "hold", {"data": HOLD.replace("TIMEOUT", "600").replace("LIMIT", "300")})
-            lab.faults.add(machine.name, "agent", "slow", match="ACTION stream", value=60, count=1)
+            lab.create("Template", "hold", {"data": HOLD.replace("TIMEOUT", "60000").replace("LIMIT", "30000")})
+            lab.faults.add(machine.name, "agent", "slow", match="ACTION stream", value=6000, count=1)
             lab.workflow("w1", "hold", machine)
             lab.clock.set_speed(50)
             await machine.power_action("on", "test")
@@ -347,7 +348,7 @@ def test_power_lost_in_an_action_leaves_it_running_until_the_global_timeout(tink
             await asyncio.sleep(0.1)
             assert action_states(lab.status("w1")) == ["RUNNING", "PENDING"]
             assert machine.disks[0].writes == 0  # mono: nobody runs it again
-            lab.clock.set_speed(5000)
+            lab.clock.set_speed(1e6)
             await lab.until_state("w1", "TIMEOUT")
             assert action_states(lab.status("w1")) == ["RUNNING", "PENDING"]
 
@@ -557,13 +558,14 @@ def test_a_workflow_deleted_while_it_runs_is_let_go(tink_lab: Callable[..., Any]
     async def scenario() -> None:
         async with tink_lab() as lab:
             lab.hardware(lab.machine)
-            lab.create("Template", "hold", {"data": HOLD.replace("TIMEOUT", "3600").replace("LIMIT", "900")})
-            lab.faults.add(lab.machine.name, "agent", "slow", match="ACTION stream", value=50, count=1)
+            lab.create("Template", "hold", {"data": HOLD.replace("TIMEOUT", "36000").replace("LIMIT", "9000")})
+            lab.faults.add(lab.machine.name, "agent", "slow", match="ACTION stream", value=5000, count=1)
             lab.workflow("w1", "hold", lab.machine)
             await lab.machine.power_action("on", "test")
             await lab.until_state("w1", "RUNNING")
             lab.store.delete(lab.kind("Workflow"), "default", "w1", Writer("test"))
             lab.workflow("w1", "hold", lab.machine)  # the same name, another object
+            lab.clock.set_speed(20000)
             status = await lab.until_state("w1", "SUCCESS")
             assert action_states(status) == ["SUCCESS", "SUCCESS"]
 
@@ -613,13 +615,15 @@ def test_an_agent_cut_off_in_an_action_reports_when_it_is_back(tink_lab: Callabl
         async with tink_lab() as lab:
             machine = lab.machine
             lab.hardware(machine)
-            lab.create("Template", "hold", {"data": HOLD.replace("TIMEOUT", "36000").replace("LIMIT", "900")})
-            lab.faults.add(machine.name, "agent", "slow", match="ACTION stream", value=100, count=1)
+            lab.create("Template", "hold", {"data": HOLD.replace("TIMEOUT", "36000").replace("LIMIT", "9000")})
+            lab.faults.add(machine.name, "agent", "slow", match="ACTION stream", value=5000, count=1)
             lab.workflow("w1", "hold", machine)
             await machine.power_action("on", "test")
             await lab.until_state("w1", "RUNNING")
             lab.set_vlan(machine, "tenant")
+            lab.clock.set_speed(20000)
             await lab.until(lambda: machine.disks[0].image == "u")
+            lab.clock.set_speed(100)
             await asyncio.sleep(0.05)
             assert action_states(lab.status("w1")) == ["RUNNING", "PENDING"]
             lab.set_vlan(machine, "provisioning")
@@ -639,5 +643,34 @@ def test_kexec_needs_a_system_on_the_drive(tink_lab: Callable[..., Any]) -> None
             status = await lab.until_state("w1", "FAILED")
             assert "no file system found" in status["tasks"][0]["actions"][0]["message"]
             assert lab.machine.running == "agent"
+
+    asyncio.run(scenario())
+
+
+def test_power_lost_while_an_action_is_being_stopped_ends_the_agent(
+    tink_lab: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario() -> None:
+        stopping = asyncio.Event()
+
+        async def reluctant(*_: Any) -> str:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                stopping.set()
+                await asyncio.sleep(0.2)
+            return ""
+
+        monkeypatch.setattr(Toolbox, "run", reluctant)
+        async with tink_lab() as lab:
+            lab.hardware(lab.machine)
+            lab.create("Template", "hold", {"data": HOLD.replace("TIMEOUT", "3600000").replace("LIMIT", "30")})
+            lab.workflow("w1", "hold", lab.machine)
+            await lab.machine.power_action("on", "test")
+            await stopping.wait()
+            async with asyncio.timeout(5):
+                await lab.machine.power_action("off", "test")
+            await asyncio.sleep(0.3)
+            assert action_states(lab.status("w1")) == ["RUNNING", "PENDING"]  # the dead do not report
 
     asyncio.run(scenario())
