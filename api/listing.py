@@ -112,7 +112,11 @@ def workflow_events(session: Session, actor: Actor, workflow_id: str, filters: F
 
 def servers(session: Session, actor: Actor, filters: Filters) -> Page:
     """In order of enrolment; a job's token sees the servers of its workflow."""
-    query = select(Server).options(selectinload(Server.gpus), selectinload(Server.nics).joinedload(ServerNic.switch))
+    query = select(Server).options(
+        joinedload(Server.hardware_profile),
+        selectinload(Server.gpus),
+        selectinload(Server.nics).joinedload(ServerNic.switch),
+    )
     if actor.workflow_id is not None:
         own = lookup.workflow_servers(session, session.get_one(Workflow, actor.workflow_id))
         query = query.where(Server.id.in_([server.id for server in own]))

@@ -57,9 +57,10 @@ def _gpus(held: list[GpuAllocation], of_server: set[str]) -> list[str]:
 
 
 def server_fields(server: Server) -> dict[str, Any]:
-    """A server with its NICs and GPUs."""
+    """A server with its wanted profile, its NICs and GPUs."""
     return {
         **_columns(server),
+        "hardware_profile": server.hardware_profile,
         "nics": [{**_columns(nic), "switch": nic.switch.name if nic.switch else None} for nic in server.nics],
         "gpus": [gpu_fields(gpu, server.name) for gpu in server.gpus],
     }

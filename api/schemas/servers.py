@@ -35,6 +35,11 @@ def number(description: str, low: int, high: int) -> fields.Integer:
     )
 
 
+class WantedProfileSchema(Answer):
+    bios = fields.Dict(keys=fields.String(), required=True, metadata={"description": "Wanted BIOS attributes."})
+    boot_order = fields.List(fields.String(), required=True)
+
+
 class ServerSchema(Answer):
     id = fields.String(required=True)
     name = fields.String(required=True)
@@ -64,6 +69,9 @@ class ServerSchema(Answer):
     gpu_count = fields.Integer(required=True, allow_none=True)
     gpu_model = fields.String(required=True, allow_none=True)
     gpu_memory_gb = fields.Integer(required=True, allow_none=True)
+    hardware_profile = fields.Nested(
+        WantedProfileSchema, required=True, allow_none=True, metadata={"description": "What it should be set to."}
+    )
     nics = fields.List(fields.Nested(NicSchema), required=True)
     gpus = fields.List(fields.Nested(GpuSchema), required=True)
     created_at = fields.AwareDateTime(required=True)

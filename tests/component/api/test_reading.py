@@ -65,6 +65,7 @@ def test_a_server_by_name_and_by_id_has_no_secret(operator: Caller, fleet: list[
     by_name = operator.get("/servers/gpu-01").json
     assert by_name is not None and by_name == operator.get(f"/servers/{by_name['id']}").json
     assert by_name["nics"] == [{"mac": "02:00:00:00:00:01", "switch": "leaf-1", "switch_port": "Ethernet1"}]
+    assert by_name["hardware_profile"] == {"bios": {"SriovEnable": "Enabled"}, "boot_order": ["Pxe", "Hdd"]}
     assert len(by_name["gpus"]) == 8 and by_name["gpu_model"] == "H100 80GB HBM3"
     assert by_name["bmc_address"] == "192.0.2.11" and "bmc-password" not in str(by_name)
 
