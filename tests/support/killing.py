@@ -100,8 +100,9 @@ class Trap:
     def _wait(self) -> None:
         deadline = time.monotonic() + 180
         while time.monotonic() < deadline:
-            if reached(self.workflow_id, self.when, self.step):
-                self.killed = kill_playbook(self.workflow_id)
+            # a claim comes a moment before its process
+            if reached(self.workflow_id, self.when, self.step) and kill_playbook(self.workflow_id):
+                self.killed = True
                 return
             with db.reading() as session:
                 if session.get_one(Workflow, self.workflow_id).status in ENDED:
