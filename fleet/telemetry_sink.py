@@ -6,6 +6,7 @@ slow or away costs a warning, never a figure of the record.
 
 from __future__ import annotations
 
+import atexit
 import threading
 from functools import cache
 from typing import Any
@@ -93,4 +94,5 @@ def _cached_writer(url: str, token: str, org: str, timeout_s: float) -> Any:
     from influxdb_client.client.write_api import SYNCHRONOUS
 
     client = InfluxDBClient(url=url, token=token, org=org, timeout=int(timeout_s * 1000))
+    atexit.register(client.close)
     return client.write_api(write_options=SYNCHRONOUS)
