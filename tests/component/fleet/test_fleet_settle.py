@@ -374,3 +374,17 @@ def test_what_is_held_by_hands_off_is_not_timed_out(fleet: Site) -> None:
             register.set_flags(session, SYSTEM, "gpu-01", False)
         assert reap(fleet)["deadlines"] == 0
         assert fleet.workflow(job.id).status == "pending"
+
+
+def test_kills_say_nothing_against_the_step_they_hit(fleet: Site) -> None:
+    fleet.reserve()
+    for attempt in range(1, 5):
+        with clock.travel(timedelta(seconds=200 * attempt)):
+            workflow = fleet.claim_next()
+            fleet.step(workflow, "reserve")
+            fleet.begin(workflow, "network_provisioning")
+            if attempt == 4:
+                fleet.end(workflow, "network_provisioning", status="failed", error=RETRYABLE)
+            surrender(fleet, workflow, "killed")
+    # three kills and one failure: the step may still be tried twice more
+    assert fleet.workflow(workflow.id).status == "pending"
