@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import copy
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -215,7 +217,8 @@ def test_a_defaulted_field_is_no_difference(cluster: Cluster) -> None:
     params = cluster.params(name="gpu-001", spec=SPEC)
     assert simple.run_hardware(params, False)["changed"]
     assert cluster.find("hardware")["gpu-001"]["spec"]["interfaces"][0]["disableDhcp"] is False
-    assert not simple.run_hardware(params, False)["changed"]
+    cluster.fault(kind="status", value=403, match="PATCH *")
+    assert not simple.run_hardware(params, False)["changed"], "and writes nothing"
 
 
 def test_what_is_not_declared_any_more_goes(cluster: Cluster) -> None:
@@ -296,6 +299,42 @@ def test_bad_credentials_and_no_server(mono: Cluster, tmp_path: Path) -> None:
     assert caught.value.code == "kubeconfig_unusable"
 
 
+def test_keys_inside_the_kubeconfig_are_not_left_on_disk(
+    mono: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The official loader writes them to files, and removes those when a process exits: a forked worker never does."""
+    certificate, key = CertificateAuthority().issue("somebody")
+    document = yaml.safe_load(mono.kubeconfig.read_text())
+    user = document["users"][0]["user"]
+    user["client-certificate-data"] = base64.b64encode(certificate).decode()
+    user["client-key-data"] = base64.b64encode(key).decode()
+    mono.kubeconfig.write_text(yaml.safe_dump(document))
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    assert simple.run_template(mono.params(name="ubuntu", data=TEMPLATE), False)["changed"]
+    assert list(scratch.iterdir()) == []
+
+
+def test_a_certificate_that_is_none_is_told(mono: Cluster) -> None:
+    document = yaml.safe_load(mono.kubeconfig.read_text())
+    document["clusters"][0]["cluster"]["certificate-authority-data"] = base64.b64encode(b"nonsense").decode()
+    mono.kubeconfig.write_text(yaml.safe_dump(document))
+    with pytest.raises(errors.InvalidInput) as caught:
+        simple.run_template(mono.params(name="ubuntu", data=TEMPLATE), False)
+    assert caught.value.code == "kubeconfig_unusable"
+
+
+def test_a_certificate_of_somebody_else_is_refused(mono: Cluster) -> None:
+    document = yaml.safe_load(mono.kubeconfig.read_text())
+    other = base64.b64encode(CertificateAuthority().pem).decode()
+    document["clusters"][0]["cluster"]["certificate-authority-data"] = other
+    mono.kubeconfig.write_text(yaml.safe_dump(document))
+    with pytest.raises(errors.Unreachable) as caught:
+        simple.run_template(mono.params(name="ubuntu", data=TEMPLATE), False)
+    assert (caught.value.code, caught.value.retryable) == ("certificate_untrusted", False)
+
+
 def test_a_cluster_without_tinkerbell_says_so(loop: Any, tmp_path: Path) -> None:
     served = Cluster(loop, tmp_path, "mono")
     resources = [resource for resource in tinkerbell_resources("mono") if resource.group != "tinkerbell.org"]
@@ -351,13 +390,14 @@ def test_a_namesake_that_does_something_else_is_not_adopted(mono: Cluster) -> No
 
 def test_a_failure_names_its_action_and_closes_the_network_boot(cluster: Cluster) -> None:
     simple.run_hardware(cluster.params(name="gpu-001", spec=SPEC), False)
-    workflow.run(cluster.workflow(wait=False), False)
     opened = copy.deepcopy(SPEC)
     opened["interfaces"][0]["netboot"]["allowPXE"] = True
-    simple.run_hardware(cluster.params(name="gpu-001", spec=opened), False)
-    cluster.state("install", "FAILED", tasks=failed_task(cluster.shape, "no space left"))
-    # FAILED is there before the wait: so it is a new attempt that fails now
-    later(0.3, lambda: cluster.state("install-2", "FAILED", tasks=failed_task(cluster.shape, "no space left")))
+    later(
+        0.2,
+        lambda: cluster.state("install", "PENDING"),
+        lambda: simple.run_hardware(cluster.params(name="gpu-001", spec=opened), False),
+        lambda: cluster.state("install", "FAILED", tasks=failed_task(cluster.shape, "no space left")),
+    )
     with pytest.raises(errors.PaleBlueDotError, match="failed in action 'stream' of task 'os'") as caught:
         workflow.run(cluster.workflow(), False)
     assert caught.value.code == "workflow_failed"
@@ -366,6 +406,10 @@ def test_a_failure_names_its_action_and_closes_the_network_boot(cluster: Cluster
     assert caught.value.retryable
     if cluster.shape == "mono":
         assert "no space left" in str(caught.value)
+    assert cluster.find("hardware")["gpu-001"]["spec"]["interfaces"][0]["netboot"]["allowPXE"] is False
+    # a failure that nobody waited for is tidied up when the next attempt takes its place
+    simple.run_hardware(cluster.params(name="gpu-001", spec=opened), False)
+    workflow.run(cluster.workflow(wait=False), False)
     assert cluster.find("hardware")["gpu-001"]["spec"]["interfaces"][0]["netboot"]["allowPXE"] is False
 
 

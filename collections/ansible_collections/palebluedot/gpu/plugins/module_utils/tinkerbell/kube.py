@@ -12,12 +12,15 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import ssl
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
+from urllib.request import proxy_bypass
 
 from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import (
     AuthenticationError,
@@ -44,6 +47,8 @@ except ImportError as problem:
 Json = dict[str, Any]
 
 REQUEST_S = 30.0
+# The official loader keeps what it wrote to disk in a global of its module.
+_loading = threading.Lock()
 _MERGE = "application/merge-patch+json"
 
 
@@ -82,15 +87,23 @@ class Kube:
     def __init__(self, kubeconfig: str | None = None, context: str | None = None) -> None:
         need("kubernetes", MISSING)
         self._configuration = official.Configuration()
-        _load(self._configuration, kubeconfig, context)
+        with _loading:
+            try:
+                _load(self._configuration, kubeconfig, context)
+                self._pool = _pool(self._configuration)
+            except (OSError, ValueError) as problem:
+                raise InvalidInput(
+                    f"the certificates of the kubeconfig cannot be used: {problem}",
+                    code="kubeconfig_unusable",
+                    next="Check certificate-authority, client-certificate and client-key of the kubeconfig.",
+                ) from problem
+            finally:
+                _forget_temporary_files()
         self.host: str = str(self._configuration.host).rstrip("/")
-        self._api = official.ApiClient(self._configuration)
-        self._pool: urllib3.PoolManager = self._api.rest_client.pool_manager
 
     def close(self) -> None:
-        """Close the connection, and remove what it left on disk."""
+        """Close the connection."""
         self._pool.clear()
-        forget_temporary_files()
 
     def __enter__(self) -> Self:
         return self
@@ -316,7 +329,30 @@ def _load(configuration: Any, kubeconfig: str | None, context: str | None) -> No
         ) from problem
 
 
-def forget_temporary_files() -> None:
+def _pool(configuration: Any) -> urllib3.PoolManager:
+    """The connections that a configuration asks for, with every certificate and key in memory."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if not configuration.verify_ssl:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    elif configuration.ssl_ca_cert or getattr(configuration, "ca_cert_data", None):
+        context.load_verify_locations(
+            cafile=configuration.ssl_ca_cert, cadata=getattr(configuration, "ca_cert_data", None)
+        )
+    else:
+        context.load_default_certs()
+    if configuration.cert_file:
+        context.load_cert_chain(configuration.cert_file, configuration.key_file)
+    options: dict[str, Any] = {"ssl_context": context, "maxsize": 2}
+    if getattr(configuration, "tls_server_name", None):
+        options["server_hostname"] = configuration.tls_server_name
+    host = urlsplit(str(configuration.host)).hostname or ""
+    if configuration.proxy and not proxy_bypass(host):
+        return urllib3.ProxyManager(configuration.proxy, proxy_headers=configuration.proxy_headers, **options)
+    return urllib3.PoolManager(**options)
+
+
+def _forget_temporary_files() -> None:
     """Remove the certificate and key files that the official loader wrote for data inside the kubeconfig.
 
     It does so itself when a process exits; a forked worker ends without its exit handlers.
