@@ -22,8 +22,8 @@ def server_named(site: Site, name: str) -> Json:
     [
         ("hang", {"deadline_exceeded"}),
         ("refuse", {"unreachable"}),
-        ("drop", {"unreachable"}),
-        ("garbage", {"bad_answer"}),
+        ("drop", {"unreachable", "connection_dropped"}),
+        ("garbage", {"bad_answer", "not_json"}),
     ],
 )
 def test_a_sick_bmc_fails_the_server_and_gives_the_quota_back(site: Site, kind: str, codes: set[str]) -> None:

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from ansible_collections.palebluedot.gpu.plugins.module_utils.text import printable
+
 __all__ = [
     "AuthenticationError",
     "BadAnswer",
@@ -56,12 +58,13 @@ class PaleBlueDotError(Exception):
         retryable: bool | None = None,
         details: dict[str, Any] | None = None,
     ) -> None:
+        message = printable(message)
         super().__init__(message)
         self.message = message
         self.host = host
         self.step = step
         self.tried = tried
-        self.answer = answer if answer is None else str(answer)[: self._longest_answer]
+        self.answer = answer if answer is None else printable(str(answer)[: self._longest_answer])
         self.next = next
         self.details = details or {}
         if code is not None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from ansible_collections.palebluedot.gpu.plugins.module_utils import notices
 from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import Conflict, PaleBlueDotError
+from ansible_collections.palebluedot.gpu.plugins.module_utils.text import clean
 from ansible_collections.palebluedot.gpu.plugins.module_utils.service.client import ServiceClient, is_away
 from ansible_collections.palebluedot.gpu.plugins.module_utils.service.credentials import client_from
 from ansible_collections.palebluedot.gpu.plugins.module_utils.waiting import Waiter
@@ -35,8 +36,8 @@ def _entry(params: Json) -> Json:
     entry: Json = {"phase": params["phase"], "fence": params["fence"]}
     if params["phase"] == "end":
         entry["status"] = params["status"]
-        entry["result"] = params.get("result")
-        entry["error"] = params.get("error")
+        entry["result"] = clean(params.get("result"))
+        entry["error"] = clean(params.get("error"))
     return entry
 
 
