@@ -106,7 +106,7 @@ def restart(site: Site, victim: str) -> None:
     child = supervisor.children[victim]
     os.killpg(child.process.pid, signal.SIGKILL)
     child.process.wait(10)
-    supervisor._start(victim, supervisor.commands[victim])
+    supervisor.start(victim)
     if victim == "api":
         site.until(site.ready, 30)
 
