@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -61,7 +61,12 @@ def running(directory: Path) -> dict[str, Any] | None:
 
 
 def start_lab(
-    directory: Path, options: list[str], *, with_parent: bool = False, timeout_s: float = START_TIMEOUT_S
+    directory: Path,
+    options: list[str],
+    *,
+    env: Mapping[str, str] | None = None,
+    with_parent: bool = False,
+    timeout_s: float = START_TIMEOUT_S,
 ) -> dict[str, Any]:
     """Start the lab and wait until everything in it listens; its facts. It outlives us unless `with_parent`."""
     directory.mkdir(parents=True, exist_ok=True)
@@ -70,9 +75,18 @@ def start_lab(
     child = children.start(
         "lab",
         [sys.executable, "-m", "lab", "run", "--dir", str(directory), *options],
+        env=env,
         log=log,
         with_parent=with_parent,
     )
+    try:
+        return _wait_until_ready(child, directory, timeout_s)
+    except BaseException:
+        children.stop(child, 5)
+        raise
+
+
+def _wait_until_ready(child: children.Child, directory: Path, timeout_s: float) -> dict[str, Any]:
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
         if child.process.poll() is not None:
@@ -80,18 +94,17 @@ def start_lab(
                 "The lab ended while it started",
                 tried=" ".join(child.argv),
                 answer=child.log_tail() or f"exit status {child.process.returncode}",
-                next=f"Its whole output is in {log}",
+                next=f"Its whole output is in {child.log}",
             )
         if (facts := running(directory)) is not None:
             return facts
         time.sleep(0.05)
-    children.stop(child, 5)
     raise Problem(
         f"The lab was not ready after {timeout_s:.0f} s and was stopped",
         code="deadline_exceeded",
         tried=" ".join(child.argv),
         answer=child.log_tail(),
-        next=f"Its whole output is in {log}",
+        next=f"Its whole output is in {child.log}",
     )
 
 

@@ -96,21 +96,20 @@ def _serve_lab(servers: int) -> None:
     if lab.running(directory / "lab"):
         raise Problem(f"A service on a lab runs already in {directory}", next="Use it, or end it first (Ctrl-C there)")
     shutil.rmtree(directory, ignore_errors=True)
-    left: set[int] = set()
     play = stage.Stage(directory, servers=servers)
     try:
-        with play:
+        with stage.interruptible(), play:
             console.err.print("Starting the lab …")
             play.start_lab()
             play.prepare_record(port=settings.api_port)
             operator = play.add_person("operator", "operator")
             ada = play.add_person("ada", "user", gpus=servers * stage.GPUS_PER_SERVER)
             play.start_service()
-            _stop_on_signal(play.supervisor)
             console.err.print("Importing and discovering the fleet …")
             with client.told(), play.client(operator) as api:
                 api.import_fleet(play.fleet_document())
             play.playbook("discover.yml", operator)
+            _stop_on_signal(play.supervisor)
             console.err.print(f"The service answers: {play.url}/api/v1/docs  (Ctrl-C ends it)", soft_wrap=True)
             for person in (operator, ada):
                 console.err.print(
@@ -119,10 +118,8 @@ def _serve_lab(servers: int) -> None:
                     soft_wrap=True,
                 )
             play.supervisor.watch()
-            play.stop()
-            left = children.end_orphans()
     finally:
-        _tell_left(left)
+        _tell_left(children.end_orphans())
 
 
 def _stop_on_signal(supervisor: children.Supervisor) -> None:

@@ -17,7 +17,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import FrameType
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import requests
 import yaml
@@ -82,7 +83,10 @@ class Stage:
     def start_lab(self) -> None:
         """The lab; fills `facts`."""
         self.facts = lab.start_lab(
-            self.lab_directory, ["--servers", str(self.servers), "--delays", self.delays], with_parent=True
+            self.lab_directory,
+            ["--servers", str(self.servers), "--delays", self.delays],
+            env=self._marked(),
+            with_parent=True,
         )
 
     def prepare_record(self, port: int | None = None, extra: Mapping[str, str] | None = None) -> None:
@@ -107,11 +111,14 @@ class Stage:
                 del os.environ[name]
         os.environ.update(settings)
         os.environ["ANSIBLE_CONFIG"] = str(paths.ROOT / "ansible.cfg")
-        self.environment = children.environment({STAGE_VARIABLE: str(self.directory)})
+        self.environment = self._marked()
         from cli import database
 
         database.reset()
         database.upgrade()
+
+    def _marked(self) -> dict[str, str]:
+        return children.environment({STAGE_VARIABLE: str(self.directory)})
 
     def add_person(self, username: str, role: str, *, gpus: int | None = None, password: str | None = None) -> Person:
         """A user with a password and an API token in a file of their own."""
@@ -192,16 +199,32 @@ class Stage:
 
 
 @contextlib.contextmanager
-def uninterrupted() -> Iterator[None]:
-    """A second Ctrl-C must not leave processes behind: inside the block it is ignored."""
-    if threading.current_thread() is not threading.main_thread():  # signals are the main thread's
-        yield
-        return
-    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
+def interruptible() -> Iterator[None]:
+    """SIGTERM and SIGHUP inside the block are what Ctrl-C is: they end it together with everything it started."""
+
+    def interrupt(signum: int, frame: FrameType | None) -> NoReturn:
+        raise KeyboardInterrupt
+
+    previous = {signum: signal.signal(signum, interrupt) for signum in (signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, previous)
+        for signum, handler in previous.items():
+            signal.signal(signum, handler)
+
+
+@contextlib.contextmanager
+def uninterrupted() -> Iterator[None]:
+    """A second Ctrl-C or SIGTERM must not leave processes behind: inside the block they are ignored."""
+    if threading.current_thread() is not threading.main_thread():  # signals are the main thread's
+        yield
+        return
+    previous = {signum: signal.signal(signum, signal.SIG_IGN) for signum in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for signum, handler in previous.items():
+            signal.signal(signum, handler)
 
 
 def free_port() -> int:

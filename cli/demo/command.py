@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import shutil
-import signal
 import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
-from typing import NoReturn
 
 import click
 from rich.console import Console
@@ -51,19 +46,17 @@ def demo(as_json: bool, delays: str, servers: int) -> None:
     console = Console(stderr=as_json, highlight=False)
     directory = Path(tempfile.mkdtemp(prefix="palebluedot-demo-"))
     play = stage.Stage(directory, servers=servers, delays=delays)
-    left: set[int] = set()
     try:
-        with terminated_politely(), client.told():
+        with stage.interruptible(), client.told():
             try:
                 with play:
                     figures = Acts(play, console).perform()
                     console.print("\n[bold]The end[/]: ending everything that was started")
-                    play.stop()
-                    left = children.end_orphans()
             except Exception:
                 keep_logs(play, console)
                 raise
     finally:
+        left = children.end_orphans()
         shutil.rmtree(directory, ignore_errors=True)
     if left:
         raise Problem(
@@ -74,21 +67,6 @@ def demo(as_json: bool, delays: str, servers: int) -> None:
         click.echo(json.dumps(figures.as_dict()))
     if wrong := figures.wrong():
         raise Problem("Not every state is what it should be", answer="; ".join(wrong), exit_code=EXIT_FAILED)
-
-
-@contextlib.contextmanager
-def terminated_politely() -> Iterator[None]:
-    """SIGTERM and SIGHUP end the demo as Ctrl-C does: with everything it started."""
-
-    def interrupt(signum: int, frame: FrameType | None) -> NoReturn:
-        raise KeyboardInterrupt
-
-    previous = {signum: signal.signal(signum, interrupt) for signum in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for signum, handler in previous.items():
-            signal.signal(signum, handler)
 
 
 def keep_logs(play: stage.Stage, console: Console) -> None:
