@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -20,21 +21,21 @@ DEADLINE_S = 240.0
 
 
 class Terminal:
-    """A second terminal, with the token of the user that `serve --lab` made."""
+    """A second terminal, with the tokens of the people that `serve --lab` made."""
 
     def __init__(self, directory: Path, url: str) -> None:
         self.environment = children.environment(
             {
                 "PALEBLUEDOT_DATA_DIR": str(directory / "data" / "serve"),
                 "PALEBLUEDOT_URL": url,
-                "PALEBLUEDOT_TOKEN_FILE": str(directory / "data" / "serve" / "ada.token"),
             }
         )
 
-    def __call__(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def __call__(self, *arguments: str, who: str = "ada") -> subprocess.CompletedProcess[str]:
+        token_file = Path(self.environment["PALEBLUEDOT_DATA_DIR"]) / f"{who}.token"
         return subprocess.run(
             children.command(*arguments),
-            env=self.environment,
+            env={**self.environment, "PALEBLUEDOT_TOKEN_FILE": str(token_file)},
             cwd=children.ROOT,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -111,7 +112,7 @@ def test_allocate_status_and_release(terminal: Terminal) -> None:
     assert any("erase" in json.dumps(json.loads(line)) for line in log.stdout.splitlines())
 
 
-def test_a_bmc_that_breaks_fails_the_workflow_with_its_reason(terminal: Terminal) -> None:
+def test_a_bmc_that_breaks_fails_the_server_and_a_cleaning_brings_it_back(terminal: Terminal) -> None:
     broken = terminal("lab", "fault", "add", "*", "redfish", "--kind", "status", "--value", "401")
     assert broken.returncode == 0, broken.stderr
     try:
@@ -123,3 +124,13 @@ def test_a_bmc_that_breaks_fails_the_workflow_with_its_reason(terminal: Terminal
     assert "host:" in problem
     assert "step:   hardware_check" in problem
     assert "next:" in problem
+
+    (failed,) = json.loads(terminal("server", "list", "--state", "failed", "--json", who="operator").stdout)
+    overview = json.loads(terminal("status", "--json").stdout)
+    assert (overview["quota"]["used_gpu_count"], overview["gpus_available"]) == (0, 8)
+
+    ran = terminal("server", "clean", failed["name"], who="operator")
+    assert ran.returncode == 0, ran.stderr
+    (workflow_id,) = set(re.findall(r"wf_\w+", ran.stdout))
+    assert terminal("status", workflow_id, "--watch", who="operator").returncode == 0
+    assert json.loads(terminal("status", failed["name"], "--json", who="operator").stdout)["state"] == "available"
