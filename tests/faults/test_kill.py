@@ -100,6 +100,17 @@ def test_a_half_of_the_service_killed_in_every_step_changes_nothing_of_the_outco
     assert site.held_twice() == []
 
 
+def wait_for_moment(site: Site, workflow_id: str, when: str, step: str) -> None:
+    """Until the ledger is there; with the ledger as the explanation when it never comes."""
+
+    def ledger() -> str:
+        workflow = site.client.workflow(workflow_id)
+        rows = [(row["step"], row["attempt"], row["status"], row["error"]) for row in workflow["steps"]]
+        return f"{when} {step}: {workflow['status']} {workflow['error_message']} {rows}"
+
+    site.until(lambda: reached(workflow_id, when, step), 90, ledger)
+
+
 def restart(site: Site, victim: str) -> None:
     """`kill -9` of the whole process group, and a new one as an init system would start it."""
     supervisor = site.stage.supervisor

@@ -81,6 +81,8 @@ class ServiceClient:
     :param token_file: file that holds the token; read again when the service refuses the one in hand.
     :param ca_path: PEM file to verify the service with, instead of the system's authorities.
     :param timeout: seconds that one call may take, retries included.
+    :param patient: wait for a service that is away until ``timeout``, instead of giving up after a few tries. For
+        runs that would otherwise fail because the service is being restarted.
     """
 
     def __init__(
@@ -92,6 +94,7 @@ class ServiceClient:
         ca_path: str | None = None,
         verify: bool = True,
         timeout: float = 30.0,
+        patient: bool = False,
     ) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -100,6 +103,7 @@ class ServiceClient:
             )
         self.url = url.rstrip("/")
         self.timeout = timeout
+        self._patient = patient
         self.service_protocol: int | None = None
         self._scheme = parts.scheme
         self._host = parts.hostname
@@ -265,7 +269,7 @@ class ServiceClient:
                 again = status in _TRANSIENT and (idempotent or status in (429, 503))
                 pause = _retry_after(received)
                 cause = None
-            if not again or attempt >= _TRIES:
+            if not again or (attempt >= _TRIES and not self._patient):
                 raise failure from cause
             if pause is None:
                 pause = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2 ** (attempt - 1)) * random.uniform(0.5, 1.5)  # noqa: S311

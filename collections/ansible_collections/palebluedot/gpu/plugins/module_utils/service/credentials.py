@@ -31,8 +31,10 @@ class Credential(NamedTuple):
         return f"Credential(username={self.username!r}, password=***)"
 
 
-def client_from(params: MutableMapping[str, Any] | dict[str, Any], timeout: float = 30.0) -> ServiceClient:
-    """The client that a module's ``api_*`` options ask for."""
+def client_from(
+    params: MutableMapping[str, Any] | dict[str, Any], timeout: float = 60.0, *, patient: bool = True
+) -> ServiceClient:
+    """The client that a module's ``api_*`` options ask for. It waits for a service that is being restarted."""
     url = params.get("api_url")
     if not url:
         raise InvalidInput(
@@ -46,6 +48,7 @@ def client_from(params: MutableMapping[str, Any] | dict[str, Any], timeout: floa
         token_file=params.get("api_token_file"),
         ca_path=params.get("api_ca_path"),
         timeout=timeout,
+        patient=patient,
     )
 
 

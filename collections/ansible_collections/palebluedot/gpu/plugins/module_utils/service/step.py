@@ -26,7 +26,7 @@ def run(params: Json, check_mode: bool) -> Json:
 
     ``changed`` is false always: the ledger keeps the books of what steps do, it is not what they do it to.
     """
-    with client_from(params, timeout=_TRY_S) as client:
+    with client_from(params, timeout=_TRY_S, patient=False) as client:
         if check_mode:
             return _predict(client, params)
         return _write(client, params)
