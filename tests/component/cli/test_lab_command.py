@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -88,7 +89,10 @@ def test_only_the_lab_of_that_directory_is_recognised(tmp_path: Path) -> None:
     sleeper = "import time; time.sleep(60)"
     process = subprocess.Popen([sys.executable, "-c", sleeper, "lab", "run", "--dir", str(tmp_path / "a")])
     try:
-        assert lab.is_lab(process.pid, tmp_path / "a")
+        deadline = time.monotonic() + 5
+        while not lab.is_lab(process.pid, tmp_path / "a"):  # until it has become that program
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
         assert not lab.is_lab(process.pid, tmp_path / "b")
     finally:
         process.kill()
