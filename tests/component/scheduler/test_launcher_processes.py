@@ -144,17 +144,17 @@ def test_supervisors_and_playbooks_end_with_a_killed_scheduler(foreign: Any, eve
 
 def test_the_next_scheduler_sweeps_what_was_killed_at_one_stroke(foreign: Any, eventually: Eventually) -> None:
     scheduler, pids, job = foreign("detach")
-    assert jobs.sweep() == []  # a living job is left alone
+    assert job.id not in jobs.sweep()  # a living job is left alone
     playbook = min(processes.carrying(job.id), key=processes.started)
     for pid in (scheduler.pid, *pids, playbook):
         os.kill(pid, signal.SIGKILL)
     scheduler.wait()
     eventually(lambda: not jobs.owner_alive(job.directory))
     assert processes.carrying(job.id), "this test needs an orphan"
-    assert jobs.sweep() == [job.id]
+    assert job.id in jobs.sweep()  # other schedulers of this machine may have left theirs
     assert not processes.carrying(job.id)
     assert not job.directory.exists()
-    assert jobs.sweep() == []
+    assert job.id not in jobs.sweep()
 
 
 def test_the_token_is_in_its_file_and_nowhere_else(start: Any, launcher: RunnerLauncher) -> None:
