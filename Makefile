@@ -17,7 +17,7 @@ COLLECTION := collections/ansible_collections/palebluedot/gpu
 COVERED := fleet scheduler api $(COLLECTION)/plugins/module_utils
 LINTED := playbooks roles inventory requirements.yml execution-environment.yml \
 	$(addprefix $(COLLECTION)/,galaxy.yml meta)
-TYPED := fleet scheduler api lab cli
+TYPED := fleet scheduler api lab cli ansible_collections.palebluedot.gpu.plugins
 
 # The caller's own service, fleet or Ansible set-up may not decide what a test, the demo or a measurement sees.
 CALLERS := $(shell env | sed -n 's/^\(PALEBLUEDOT_[A-Z0-9_]*\|ANSIBLE_[A-Z0-9_]*\|KUBECONFIG\)=.*/\1/p' | grep -v -x PALEBLUEDOT_SHARED)
@@ -27,7 +27,7 @@ NO_INVENTORY := $(ISOLATED) ANSIBLE_INVENTORY=/dev/null ANSIBLE_INVENTORY_UNPARS
 	ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED=0
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup setup-dev demo serve test test-peers lint bench clean
+.PHONY: help setup setup-dev demo serve test test-peers lint sanity bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ lint: setup-dev ## ruff, mypy --strict, ansible-lint, antsibull-docs, licences
 	$(ISOLATED) $(BIN)/antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs all $(COLLECTION)
 	cd $(COLLECTION) && $(ISOLATED) antsibull-changelog lint
 	$(PY) -m tests.licences requirements.lock
+
+sanity: setup-dev ## ansible-test sanity over the collection; minutes the first time
+	$(ISOLATED) tests/sanity.sh
 
 bench: setup ## JSON: CPU seconds and ratios of one run
 	@$(ISOLATED) $(PY) -m benchmarks.run

@@ -80,13 +80,21 @@ def test_every_module_supports_check_mode(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("family", "package"),
-    [("tinkerbell.kube", "kubernetes"), ("switch.gnmi", "pygnmi"), ("tinkerbell.templatedata", "PyYAML")],
+    [
+        ("bmc.transport", "redfish"),
+        ("bmc.ipmi", "pyghmi"),
+        ("tinkerbell.kube", "kubernetes"),
+        ("switch.gnmi", "pygnmi"),
+        ("tinkerbell.templatedata", "PyYAML"),
+    ],
 )
 def test_a_package_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, family: str, package: str) -> None:
     """Modules can be imported without it (ansible-doc, ansible-test), and say what to install when they run."""
     loaded = importlib.import_module(f"ansible_collections.palebluedot.gpu.plugins.module_utils.{family}")
     monkeypatch.setattr(loaded, "MISSING", ImportError(f"No module named {package!r}"))
     calls: dict[str, Any] = {
+        "bmc.transport": lambda: loaded.RedfishTransport("a", None, "", ""),
+        "bmc.ipmi": lambda: loaded.IpmiBmc("a", None, "", "", timeout=1).power_state(),
         "tinkerbell.kube": lambda: loaded.Kube(),
         "switch.gnmi": lambda: loaded.Session("a", 1, None, username="", password="", ca_path=None, seconds=1),
         "tinkerbell.templatedata": lambda: loaded.check("t", "name: t"),

@@ -64,6 +64,7 @@ class InWorkerAction(ActionBase):  # type: ignore[misc]
     _requires_connection = False
     _supports_check_mode = True
     _supports_async = True
+    _connection: Any  # core's, and replaced by a local one where the task is sent to no other machine
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Run the task's module here, or as a real module."""

@@ -160,7 +160,7 @@ class _Connection(HTTPSConnection):
     def _reach(self) -> socket.socket:
         """Connect to the first address that answers, within the deadline over all of them."""
         problem: OSError = TimeoutError("timed out")
-        for family, kind, protocol, _, address in socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM):
+        for family, kind, protocol, _name, address in socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM):
             left = min(CONNECT_TIMEOUT_S, self.deadline.remaining())
             if left <= 0:
                 break
@@ -230,7 +230,8 @@ class HttpsSession:
         try:
             if connection.sock is None:
                 connection.connect()
-            assert isinstance(connection.sock, BoundedSocket)
+            if not isinstance(connection.sock, BoundedSocket):
+                raise TypeError("the TLS context is not one of context_for: nothing would bound the answer")
             connection.sock.deadline = self.deadline
             connection.request(method, target, body=body, headers=headers)
             answer = connection.getresponse()

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from importlib.util import find_spec
 from typing import Any, NoReturn
 
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc import ipmi_pool
@@ -32,6 +33,10 @@ from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import (
     Unreachable,
     Unsupported,
 )
+from ansible_collections.palebluedot.gpu.plugins.module_utils.packages import need
+
+# Only the processes of the pool import it, and what one says when it cannot is not heard.
+MISSING = None if find_spec("pyghmi") else ImportError("No module named 'pyghmi'")
 
 PORT = 623
 LOGOUT_TIMEOUT_S = 2.0
@@ -121,6 +126,7 @@ class IpmiBmc(Bmc):
         tried = f"IPMI {operation}" + (f" {arguments}" if arguments else "")
         try:
             if self._worker is None:
+                need("pyghmi", MISSING)
                 self._pool = ipmi_pool.pool()
                 self._worker = self._pool.acquire(f"{self._address}:{self._port}", deadline)
             answer = self._worker.ask(self._request(operation, arguments), deadline)

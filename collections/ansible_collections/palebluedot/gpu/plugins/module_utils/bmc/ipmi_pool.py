@@ -13,7 +13,7 @@ import selectors
 import subprocess
 import sys
 import threading
-from typing import Any
+from typing import IO, Any, cast
 
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc import ipmi_worker
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.deadline import Deadline
@@ -42,8 +42,8 @@ class _Worker:
         self.served: set[str] = set()
 
     def ask(self, request: dict[str, Any], deadline: Deadline) -> dict[str, Any]:
-        stdin, stdout = self._process.stdin, self._process.stdout
-        assert stdin is not None and stdout is not None
+        # Optional for the type checker only: both are asked for above
+        stdin, stdout = cast(IO[bytes], self._process.stdin), cast(IO[bytes], self._process.stdout)
         try:
             stdin.write(json.dumps(request).encode() + b"\n")
             stdin.flush()

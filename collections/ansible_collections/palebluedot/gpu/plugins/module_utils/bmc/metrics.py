@@ -72,10 +72,6 @@ class Target:
         if bmc is not None:
             bmc.close()
 
-    def as_dict(self) -> dict[str, Any]:
-        assert self.metrics is not None
-        return {"name": self.name, "read_at": self.read_at, **self.metrics.as_dict()}
-
 
 @dataclass
 class Store:
@@ -110,13 +106,13 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     store = Store(client_from(params)) if storing else None
     read = failed = points = 0
     try:
-        for _ in _schedule(rounds, interval):
+        for _round in _schedule(rounds, interval):
             _read_all(targets, int(params["concurrency"]))
-            fresh = [target for target in targets if target.metrics is not None]
+            fresh = [(target, target.metrics) for target in targets if target.metrics is not None]
             read += len(fresh)
             failed += len(targets) - len(fresh)
             if params["store"]:
-                round_points = [point for target in fresh for point in _points(target)]
+                round_points = [point for target, metrics in fresh for point in _points(target, metrics)]
                 points += len(round_points)
                 if store is not None:
                     store.send(round_points)
@@ -142,7 +138,7 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
             for target in targets
             if target.problem is not None
         ],
-        **({} if params["store"] else {"metrics": [target.as_dict() for target in targets if target.metrics]}),
+        **({} if params["store"] else {"metrics": [_as_dict(each, each.metrics) for each in targets if each.metrics]}),
     }
 
 
@@ -166,14 +162,15 @@ def _each(do: Any, targets: list[Target], concurrency: int) -> None:
     if not targets:
         return
     with ThreadPoolExecutor(max_workers=min(concurrency, len(targets))) as pool:
-        for _ in pool.map(do, targets):
-            pass
+        list(pool.map(do, targets))
 
 
-def _points(target: Target) -> list[dict[str, Any]]:
+def _as_dict(target: Target, metrics: Metrics) -> dict[str, Any]:
+    return {"name": target.name, "read_at": target.read_at, **metrics.as_dict()}
+
+
+def _points(target: Target, metrics: Metrics) -> list[dict[str, Any]]:
     """One point of the server and one of each GPU, in the words of the service's record."""
-    metrics = target.metrics
-    assert metrics is not None
     common: Mapping[str, Any] = {"server": target.name, "timestamp": target.read_at}
     found: list[dict[str, Any]] = [
         {**common, "gpu": None, "power_consumption": metrics.power_watts, "temperature": metrics.inlet_celsius}

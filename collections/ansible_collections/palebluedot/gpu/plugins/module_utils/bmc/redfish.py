@@ -348,8 +348,8 @@ class RedfishBmc(Bmc):
     def _capabilities(self, system: dict[str, Any], deadline: Deadline) -> dict[str, Any]:
         root = self._root(deadline)
         profile = self._profile(deadline, system)
-        _, reset_types = self._reset_action(system, profile, deadline)
-        boot, _, _ = self._boot_resource(system, profile, deadline)
+        _action, reset_types = self._reset_action(system, profile, deadline)
+        boot, _path, _etag = self._boot_resource(system, profile, deadline)
         return {
             "vendor": vendors.vendor_of(root),
             "profile": profile.name,
@@ -373,7 +373,7 @@ class RedfishBmc(Bmc):
         self._transport.use_session()
         deadline = self._deadline()
         system = self._system(deadline)
-        boot, _, _ = self._boot_resource(system, self._profile(deadline, system), deadline)
+        boot, _path, _etag = self._boot_resource(system, self._profile(deadline, system), deadline)
         word = text(boot.get("BootSourceOverrideTarget")) or "None"
         enabled = text(boot.get("BootSourceOverrideEnabled"))
         order = texts(boot.get("BootOrder"))
@@ -460,7 +460,7 @@ class RedfishBmc(Bmc):
         self._transport.use_session()
         deadline = self._deadline()
         system = self._system(deadline)
-        boot, _, _ = self._boot_resource(system, self._profile(deadline, system), deadline)
+        boot, _path, _etag = self._boot_resource(system, self._profile(deadline, system), deadline)
         order = texts(boot.get("BootOrder"))
         if not order:
             raise self._unsupported("a boot order", "BootOrder", "the System has none")
@@ -506,7 +506,7 @@ class RedfishBmc(Bmc):
     def bios(self) -> Bios:
         self._transport.use_session()
         deadline = self._deadline()
-        bios, _ = self._bios(deadline)
+        bios, _path = self._bios(deadline)
         pending = self._transport.get_optional(self._pending_path(bios, deadline), deadline) or {}
         return Bios(table(bios.get("Attributes")), table(pending.get("Attributes")))
 
@@ -526,7 +526,7 @@ class RedfishBmc(Bmc):
     def check_bios(self, attributes: Mapping[str, Any]) -> None:
         self._transport.use_session()
         deadline = self._deadline()
-        bios, _ = self._bios(deadline)
+        bios, _path = self._bios(deadline)
         name = text(bios.get("AttributeRegistry"))
         if name is None:
             return
@@ -539,7 +539,7 @@ class RedfishBmc(Bmc):
     def set_bios(self, attributes: Mapping[str, Any], *, apply_time: str) -> Task | None:
         self._transport.use_session()
         deadline = self._deadline()
-        bios, _ = self._bios(deadline)
+        bios, _path = self._bios(deadline)
         path = self._pending_path(bios, deadline)
         pending, etag = self._transport.get_with_etag(path, deadline)
         body: dict[str, Any] = {"Attributes": dict(attributes)}

@@ -43,7 +43,13 @@ from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import (
     Unreachable,
     Unsupported,
 )
-from redfish.rest.v1 import HttpClient, RestResponse, RetriesExhaustedError
+from ansible_collections.palebluedot.gpu.plugins.module_utils.packages import need
+
+MISSING: ImportError | None = None
+try:
+    from redfish.rest.v1 import HttpClient, RestResponse, RetriesExhaustedError
+except ImportError as missing:
+    MISSING = missing
 
 ROOT = "/redfish/v1/"
 # Fixed by the Redfish specification since 1.6; older services link to it from the root.
@@ -81,6 +87,7 @@ class RedfishTransport:
         auth: str = "session",
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
+        need("redfish", MISSING)
         self.host = url_host(address) + (f":{port}" if port not in (None, 443) else "")
         self._username = username
         self._password = password
@@ -101,7 +108,7 @@ class RedfishTransport:
 
     def get(self, path: str, deadline: Deadline) -> dict[str, Any]:
         """The resource; read again when the connection drops or the BMC stumbles."""
-        body, _ = self._get(path, deadline)
+        body, _response = self._get(path, deadline)
         return body
 
     def get_optional(self, path: str | None, deadline: Deadline) -> dict[str, Any] | None:

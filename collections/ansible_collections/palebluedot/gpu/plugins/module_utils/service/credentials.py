@@ -54,7 +54,7 @@ def client_from(
 
 def resolve(reference: str, client: ServiceClient | None) -> Credential:
     """What ``reference`` stands for; ``client`` is needed for ``service:`` references only."""
-    kind, _, name = reference.partition(":")
+    kind, _colon, name = reference.partition(":")
     if kind == "env" and name:
         return _from_environment(name)
     if kind == "service" and name:

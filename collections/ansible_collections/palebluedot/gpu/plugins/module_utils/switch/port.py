@@ -189,7 +189,7 @@ def _is(neighbor: Json, expected: str) -> bool:
         return mac in (_mac(neighbor.get("chassis-id")), _mac(neighbor.get("port-id")))
     name = str(neighbor.get("system-name") or "").lower()
     wanted = expected.lower()
-    return bool(name) and (name == wanted or name.split(".")[0] == wanted or name == wanted.split(".")[0])
+    return bool(name) and (name == wanted or name.partition(".")[0] == wanted or name == wanted.partition(".")[0])
 
 
 def _mac(text: Any) -> str | None:
