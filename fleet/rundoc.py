@@ -11,7 +11,17 @@ from sqlalchemy.orm import Session
 from fleet import rendering, template_document
 from fleet.actor import STAFF, Actor
 from fleet.errors import StateConflict
-from fleet.models import Allocation, AllocationServer, IpAddress, Network, Server, Template, User, Workflow
+from fleet.models import (
+    Allocation,
+    AllocationServer,
+    IpAddress,
+    Network,
+    Server,
+    Template,
+    User,
+    Workflow,
+    WorkflowStep,
+)
 from fleet.operations import lookup, networks, reports, workflows
 from fleet.settings import get_settings
 from fleet.template_document import TemplateDocument
@@ -155,13 +165,17 @@ def _server(
 
 
 def _steps_done(session: Session, workflow: Workflow, server: Server) -> list[str]:
-    """The steps that have ended well on this server, in whichever attempt."""
-    rows = workflows.latest_rows(session, workflow.id)
-    return [
-        entry["name"]
-        for entry in workflow.steps
-        if (row := rows.get((entry["name"], server.id))) is not None and row.status in workflows.DONE
-    ]
+    """The steps that have ended well on this server, in whichever attempt: a later try that was lost undoes nothing."""
+    done = set(
+        session.scalars(
+            select(WorkflowStep.step).where(
+                WorkflowStep.workflow_id == workflow.id,
+                WorkflowStep.server_id == server.id,
+                WorkflowStep.status.in_(workflows.DONE),
+            )
+        )
+    )
+    return [entry["name"] for entry in workflow.steps if entry["name"] in done]
 
 
 def network_facts(network: Network, address: IpAddress) -> NetworkFacts:

@@ -25,7 +25,8 @@ END_STATUSES = ("succeeded", "failed", "skipped")
 
 @dataclass(frozen=True, slots=True)
 class StepAnswer:
-    """`previous` is what the ledger knows of an earlier attempt at this step: `{status, result, attempt}` or None."""
+    """`previous` is the latest earlier attempt at this step that ended well, or else the latest one: `{status, result,
+    attempt}` or None."""
 
     action: Action
     reason: str | None = None
@@ -188,6 +189,7 @@ def _view(row: WorkflowStep) -> dict[str, Any]:
 
 
 def _earlier(session: Session, workflow: Workflow, step: str, server: Server, attempt: int) -> dict[str, Any] | None:
+    """The latest attempt that ended well, or else the latest: a lost or failed try does not undo what was done."""
     row = session.scalar(
         select(WorkflowStep)
         .where(
@@ -196,7 +198,7 @@ def _earlier(session: Session, workflow: Workflow, step: str, server: Server, at
             WorkflowStep.server_id == server.id,
             WorkflowStep.attempt < attempt,
         )
-        .order_by(WorkflowStep.attempt.desc())
+        .order_by(WorkflowStep.status.in_(workflows.DONE).desc(), WorkflowStep.attempt.desc())
         .limit(1)
     )
     return _view(row) if row is not None else None

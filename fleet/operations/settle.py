@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import structlog
@@ -12,7 +14,6 @@ from sqlalchemy.orm import Session
 
 from fleet import audit, clock, states
 from fleet.actor import SYSTEM, Actor
-from fleet.errors import FleetError
 from fleet.models import Allocation, AllocationServer, Server, Workflow, WorkflowStep
 from fleet.operations import fleetflags, giving_back, lookup, networks, release, reports, workflows
 from fleet.settings import get_settings
@@ -28,7 +29,7 @@ HOLDING_STEPS = frozenset({"reserve"})
 def job_error(outcome: str, holder: str | None, error: dict[str, Any] | None) -> dict[str, Any]:
     """The error of a run that ended without a word of its own in the ledger; retryable unless it says otherwise."""
     failure = {
-        "code": "job_lost" if outcome in ("lost", "killed") else "job_incomplete",
+        "code": "job_lost" if outcome in ("lost", "killed", "stopped") else "job_incomplete",
         "message": f"the run of {holder or 'an unknown holder'} ended ({outcome}) before its steps were done",
         "retryable": True,
         **(error or {}),
@@ -44,50 +45,47 @@ def settle(session: Session, workflow: Workflow, actor: Actor, error: dict[str, 
     later, by hand whenever a hand comes before `resume_by`). Else: fail.
     """
     abandon_running_steps(session, workflow, (error or {}).get("message", "the run ended"))
-    failed = session.scalars(
-        select(WorkflowStep)
-        .where(
-            WorkflowStep.workflow_id == workflow.id,
-            WorkflowStep.attempt == workflow.attempt,
-            WorkflowStep.status == "failed",
-        )
-        .order_by(WorkflowStep.ended_at, WorkflowStep.id)
-    ).all()
-    reported = [row for row in failed if (row.error or {}).get("code") != "job_lost"]
-    decisive = next((row for row in reported if not _may_repeat(session, workflow, row)), None)
+    failures = _reported_failures(session, workflow)
+    reported = [row for row in failures if row.attempt == workflow.attempt]
+    decisive = next((row for row in reported if not _may_repeat(workflow, row, failures)), None)
     cause = decisive or (reported[0] if reported else None)
     failure = dict(cause.error or {}) if cause is not None else dict(error or job_error("lost", None, None))
     retry = decisive is None and (bool(reported) or bool(failure.get("retryable", False)))
     if retry and workflow.attempt < get_settings().max_attempts:
-        try_again(session, workflow, actor, failure)
+        try_again(session, workflow, actor, failure, len({row.attempt for row in failures}))
     else:
         fail(session, workflow, actor, failure)
 
 
-def _may_repeat(session: Session, workflow: Workflow, row: WorkflowStep) -> bool:
+def _reported_failures(session: Session, workflow: Workflow) -> list[WorkflowStep]:
+    """What the playbooks of every attempt reported: a run that was lost says nothing against the step it was in."""
+    failed = session.scalars(
+        select(WorkflowStep)
+        .where(WorkflowStep.workflow_id == workflow.id, WorkflowStep.status == "failed")
+        .order_by(WorkflowStep.ended_at, WorkflowStep.id)
+    )
+    return [row for row in failed if (row.error or {}).get("code") != "job_lost"]
+
+
+def _may_repeat(workflow: Workflow, row: WorkflowStep, failures: list[WorkflowStep]) -> bool:
     if not (row.error or {}).get("retryable", False):
         return False
     retries = next((int(entry["retries"]) for entry in workflow.steps if entry["name"] == row.step), 0)
-    failures = session.scalars(
-        select(WorkflowStep).where(
-            WorkflowStep.workflow_id == workflow.id,
-            WorkflowStep.step == row.step,
-            WorkflowStep.server_id == row.server_id,
-            WorkflowStep.status == "failed",
-        )
-    )
-    # a run that was killed says nothing against the step it was in
-    return sum(1 for other in failures if (other.error or {}).get("code") != "job_lost") <= retries
+    return sum(1 for other in failures if (other.step, other.server_id) == (row.step, row.server_id)) <= retries
 
 
-def try_again(session: Session, workflow: Workflow, actor: Actor, error: dict[str, Any]) -> None:
-    """Back into the queue after a pause, or waiting for a hand."""
+def try_again(session: Session, workflow: Workflow, actor: Actor, error: dict[str, Any], failed_attempts: int) -> None:
+    """Back into the queue after a pause, or waiting for a hand.
+
+    The pause doubles with every attempt that reported a failure; after a run that was lost it is the shortest one.
+    """
     settings = get_settings()
     moment = clock.now(session)
     workflow.error = error
     workflow.error_message = _message(error)
     if workflow.executor == "service":
-        pause = min(settings.retry_cap_s, settings.retry_base_s * 2 ** min(workflow.attempt - 1, 30))
+        doublings = 0 if error.get("code") == "job_lost" else min(max(failed_attempts - 1, 0), 30)
+        pause = min(settings.retry_cap_s, settings.retry_base_s * 2**doublings)
         workflow.not_before = moment + timedelta(seconds=pause)
         reason = f"trying again in {pause:g} s after: {_message(error)}"
         states.transition(session, workflow, "pending", actor, reason, workflow.id)
@@ -226,23 +224,24 @@ def reap(session: Session) -> dict[str, int]:
     """
     reaped = Reaped()
     for workflow in _due_claims(session):
-        reaped.claims += _guarded(session, reaped, workflow, _claim_died)
+        reaped.claims += _guarded(session, reaped, workflow.id, partial(_claim_died, session, workflow))
     if fleetflags.frozen(session) is None:
         # nothing can be done in time while everything is stopped
         for workflow in _due_deadlines(session):
-            reaped.deadlines += _guarded(session, reaped, workflow, _deadline_passed)
+            reaped.deadlines += _guarded(session, reaped, workflow.id, partial(_deadline_passed, session, workflow))
         for workflow in _due_waits(session):
-            reaped.waits += _guarded(session, reaped, workflow, _wait_over)
+            reaped.waits += _guarded(session, reaped, workflow.id, partial(_wait_over, session, workflow))
     reaped.leases = _end_leases(session, reaped)
     return {**asdict(reaped), "overdue": len(overdue(session))}
 
 
-def _guarded(session: Session, reaped: Reaped, workflow: Workflow, handle: Any) -> int:
+def _guarded(session: Session, reaped: Reaped, subject: str, handle: Callable[[], object]) -> int:
+    """1 when it could be done; whatever goes wrong is undone, logged and counted, and keeps nobody else waiting."""
     try:
         with session.begin_nested():
-            handle(session, workflow)
-    except FleetError as error:
-        log.error("reap_failed", workflow_id=workflow.id, error=error.message, answer=error.answer)
+            handle()
+    except Exception:
+        log.exception("reap_failed", subject=subject)
         reaped.errors += 1
         return 0
     return 1
@@ -314,21 +313,20 @@ def _wait_over(session: Session, workflow: Workflow) -> None:
 
 def _end_leases(session: Session, reaped: Reaped) -> int:
     over = session.scalars(
-        select(Allocation)
+        select(Allocation.id)
         .where(Allocation.status == "active", Allocation.end_time <= clock.now(session))
         .order_by(Allocation.id)
         .limit(REAP_LIMIT)
     ).all()
-    count = 0
-    for allocation in over:
-        try:
-            with session.begin_nested():
-                release.start_release(session, SYSTEM, allocation.id, reason="the lease is over")
-            count += 1
-        except FleetError as error:
-            log.error("lease_end_failed", allocation_id=allocation.id, error=error.message)
-            reaped.errors += 1
-    return count
+    return sum(
+        _guarded(
+            session,
+            reaped,
+            identifier,
+            partial(release.start_release, session, SYSTEM, identifier, reason="the lease is over"),
+        )
+        for identifier in over
+    )
 
 
 def overdue(session: Session) -> list[dict[str, Any]]:

@@ -158,6 +158,37 @@ def test_a_second_attempt_hears_what_the_first_one_knew(fleet: Site) -> None:
         assert answer == StepAnswer("run", None, {"status": "failed", "result": {"ports": 1}, "attempt": 1})
 
 
+@pytest.mark.parametrize("outcome", ["killed", "failed"])
+def test_a_later_attempt_that_ended_badly_does_not_hide_what_was_done(fleet: Site, outcome: str) -> None:
+    fleet.reserve()
+    first = fleet.claim_next()
+    for step in ("reserve", "network_provisioning"):
+        fleet.step(first, step)
+    fleet.step(first, "provision", result={"installed": True})
+    with fleet.database.transaction() as session:
+        claim.surrender(session, first.id, first.fence, "killed")
+    with clock.travel(timedelta(seconds=60)):
+        second = fleet.claim_next()
+        for step in ("reserve", "network_provisioning"):
+            fleet.step(second, step, status="skipped")
+        fleet.begin(second, "provision")
+        if outcome == "failed":
+            fleet.end(second, "provision", status="failed", error=RETRYABLE)
+        with fleet.database.transaction() as session:
+            claim.surrender(session, second.id, second.fence, "killed")
+    with clock.travel(timedelta(seconds=120)):
+        third = fleet.claim_next()
+        with fleet.database.reading() as session:
+            (server,) = rundoc.build(session, SYSTEM, third.id)["servers"]
+        assert server["steps_done"] == ["reserve", "network_provisioning", "provision"]
+        for step in ("reserve", "network_provisioning"):
+            fleet.step(third, step, status="skipped")
+        with pytest.raises(errors.StateConflict, match="needs provision"):
+            fleet.begin(third, "hand_over")
+        done = {"status": "succeeded", "result": {"installed": True}, "attempt": 1}
+        assert fleet.begin(third, "provision") == StepAnswer("run", None, done)
+
+
 def test_a_failed_step_is_not_begun_again_in_its_attempt(fleet: Site) -> None:
     fleet.reserve(gpu_count=16)
     workflow = fleet.claim_next()

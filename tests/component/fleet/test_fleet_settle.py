@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from fleet import clock, errors, settings
@@ -39,6 +39,14 @@ def fail_step(site: Site, workflow: Workflow, step: str, error: dict[str, Any], 
     surrender(site, workflow)
 
 
+def pause_of(site: Site, workflow: Workflow) -> float:
+    """Seconds until it is tried again."""
+    not_before = site.workflow(workflow.id).not_before
+    with site.database.reading() as session:
+        assert not_before is not None
+        return (not_before - clock.now(session)).total_seconds()
+
+
 def held(site: Site) -> tuple[int, int, int]:
     """GPUs, addresses and tenant networks that are held."""
     with site.database.reading() as session:
@@ -65,10 +73,32 @@ def test_a_retryable_failure_is_tried_again_after_a_growing_pause(fleet: Site) -
     with clock.travel(timedelta(seconds=3)):
         second = fleet.claim_next()
         fail_step(fleet, second, "network_provisioning", RETRYABLE)
-        not_before = fleet.workflow(workflow.id).not_before
-        with fleet.database.reading() as session:
-            assert not_before is not None
-            assert 3 < (not_before - clock.now(session)).total_seconds() <= 4
+        assert 3 < pause_of(fleet, workflow) <= 4
+
+
+@pytest.mark.parametrize("outcome", ["lost", "killed", "stopped"])
+def test_runs_that_were_lost_do_not_lengthen_the_pause(fleet: Site, outcome: str) -> None:
+    fleet.reserve()
+    for attempt in range(1, 6):
+        with clock.travel(timedelta(seconds=100 * attempt)):
+            workflow = fleet.claim_next()
+            fleet.step(workflow, "reserve")
+            fleet.begin(workflow, "network_provisioning")
+            surrender(fleet, workflow, outcome)
+            assert (fleet.workflow(workflow.id).error or {})["code"] == "job_lost"
+            assert 1 < pause_of(fleet, workflow) <= 2
+    with clock.travel(timedelta(seconds=600)):
+        fail_step(fleet, fleet.claim_next(), "network_provisioning", RETRYABLE)
+        assert 1 < pause_of(fleet, workflow) <= 2, "the first failure that anybody reported"
+
+
+def test_servers_that_fail_together_lengthen_the_pause_once(fleet: Site) -> None:
+    fleet.reserve(gpu_count=16)
+    workflow = fleet.claim_next()
+    for server in fleet.servers(workflow):
+        fleet.step(workflow, "reserve", server)
+        fleet.step(workflow, "network_provisioning", server, status="failed", error=RETRYABLE)
+    assert 1 < pause_of(fleet, workflow) <= 2
 
 
 def test_a_step_fails_for_good_when_its_retries_are_used_up(fleet: Site) -> None:
@@ -258,6 +288,24 @@ def test_a_lease_that_is_over_is_released(fleet: Site) -> None:
     assert (row.status, row.end_reason) == ("releasing", "the lease is over")
 
 
+def test_one_lease_that_cannot_be_ended_does_not_keep_the_others(fleet: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    over = datetime.now(UTC) + timedelta(hours=1)
+    first, second = fleet.active(end=over), fleet.active(end=over)
+    real = release.start_release
+
+    def release_or_refuse(session: Session, actor: Any, identifier: str, **options: Any) -> Workflow:
+        workflow = real(session, actor, identifier, **options)
+        if identifier == first:
+            raise KeyError("a bug")
+        return workflow
+
+    monkeypatch.setattr(release, "start_release", release_or_refuse)
+    with clock.travel(timedelta(hours=1, seconds=1)):
+        counts = reap(fleet)
+    assert (counts["leases"], counts["errors"]) == (1, 1)
+    assert [fleet.allocation(one).status for one in (first, second)] == ["active", "releasing"]
+
+
 def test_what_stays_too_long_is_named(fleet: Site) -> None:
     fleet.reserve()
     workflow = fleet.claim_next()
@@ -268,7 +316,10 @@ def test_what_stays_too_long_is_named(fleet: Site) -> None:
     assert workflow.status == "running"
 
 
-def test_one_row_that_cannot_be_settled_does_not_keep_the_others(fleet: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("refusal", [errors.StateConflict("cannot be"), AttributeError("a bug"), None])
+def test_one_row_that_cannot_be_settled_does_not_keep_the_others(
+    fleet: Site, monkeypatch: pytest.MonkeyPatch, refusal: Exception | None
+) -> None:
     fleet.reserve()
     fleet.reserve()
     jobs = [fleet.claim_next(str(number)) for number in range(2)]
@@ -278,7 +329,10 @@ def test_one_row_that_cannot_be_settled_does_not_keep_the_others(fleet: Site, mo
         workflow.error_message = "half-written"
         session.flush()
         if workflow.id == jobs[0].id:
-            raise errors.StateConflict("cannot be")
+            if refusal is None:
+                session.execute(text("SELECT nothing FROM nowhere"))
+            else:
+                raise refusal
         real(session, workflow, *arguments)
 
     monkeypatch.setattr(settle, "settle", settle_or_refuse)
