@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ MODULES = sorted(path.stem for path in (ROOT / "plugins/modules").glob("*.py"))
 RUNTIME = yaml.safe_load((ROOT / "meta/runtime.yml").read_text())
 FAMILIES = {"bmc", "service", "switch", "tinkerbell"}
 # An option that only modules of this group have.
-MARKS = {"service": "api_url", "switch": "switch_address", "tinkerbell": "kubeconfig"}
+MARKS = {"bmc": "bmc_address", "service": "api_url", "switch": "switch_address", "tinkerbell": "kubeconfig"}
 
 
 def module(name: str) -> Any:
@@ -32,6 +33,40 @@ def test_every_module_is_routed_and_has_an_action_plugin_of_its_name() -> None:
         text = (ROOT / f"plugins/action/{name}.py").read_text()
         assert f"from ansible_collections.palebluedot.gpu.plugins.action.{family} import ActionModule" in text
         assert f'"{name}"' in (ROOT / f"plugins/action/{family}.py").read_text(), "preloaded by its family"
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_every_module_is_documented_and_in_the_groups_that_its_documentation_names(name: str) -> None:
+    loaded = module(name)
+    documentation = yaml.safe_load(loaded.DOCUMENTATION)
+    assert documentation["module"] == name
+    assert yaml.safe_load(loaded.EXAMPLES)
+    assert yaml.safe_load(loaded.RETURN)
+    groups = {f"palebluedot.gpu.{group}" for group, members in RUNTIME["action_groups"].items() if name in members}
+    assert groups, "module_defaults can set its connection once"
+    attributes: dict[str, Any] = dict(documentation.get("attributes", {}))
+    for used in documentation["extends_documentation_fragment"]:
+        fragment, _dot, part = used.removeprefix("palebluedot.gpu.").partition(".")
+        holder = importlib.import_module(f"ansible_collections.palebluedot.gpu.plugins.doc_fragments.{fragment}")
+        text = getattr(holder.ModuleDocFragment, part.upper() or "DOCUMENTATION")
+        attributes |= yaml.safe_load(text).get("attributes", {})
+    assert set(attributes["action_group"]["membership"]) == groups
+
+
+def test_groups_and_routes_name_no_module_that_is_gone() -> None:
+    grouped = {name for members in RUNTIME["action_groups"].values() for name in members}
+    assert grouped | set(RUNTIME["plugin_routing"]["modules"]) == set(MODULES)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_documented_requirements_are_those_that_are_installed(name: str) -> None:
+    """In the documentation, in the collection's requirements.txt and in pyproject.toml."""
+    wanted = set((ROOT / "requirements.txt").read_text().split("\n"))
+    ours = tomllib.loads((ROOT.parents[3] / "pyproject.toml").read_text())["project"]["dependencies"]
+    assert {line for line in wanted if line and not line.startswith("#")} <= set(ours)
+    for said in yaml.safe_load(module(name).DOCUMENTATION).get("requirements", []):
+        package, _at_least, version = said.removesuffix(" for IPMI").partition(" >= ")
+        assert f"{package}>={version}" in wanted, said
 
 
 @pytest.mark.parametrize("group", sorted(MARKS))

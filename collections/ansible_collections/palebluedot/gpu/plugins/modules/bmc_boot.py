@@ -18,8 +18,8 @@ description:
 author:
   - Pale Blue Dot contributors (@palebluedot)
 requirements:
-  - redfish >= 3.2
-  - pyghmi >= 1.5 for IPMI
+  - redfish >= 3.3
+  - pyghmi >= 1.6 for IPMI
 options:
   target:
     description:

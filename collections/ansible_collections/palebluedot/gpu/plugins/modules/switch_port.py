@@ -44,7 +44,7 @@ extends_documentation_fragment:
   - palebluedot.gpu.attributes
   - palebluedot.gpu.attributes.switch
 requirements:
-  - pygnmi (Python package)
+  - pygnmi >= 0.8.15
 notes:
   - Members of a link aggregation are not handled. Their VLAN belongs to the aggregate.
 """

@@ -43,7 +43,7 @@ extends_documentation_fragment:
   - palebluedot.gpu.attributes
   - palebluedot.gpu.attributes.tinkerbell
 requirements:
-  - kubernetes (Python package)
+  - kubernetes >= 31
 notes:
   - User data, vendor data and password hashes are shown as digests in results and diffs.
 seealso:

@@ -42,7 +42,7 @@ extends_documentation_fragment:
   - palebluedot.gpu.attributes
   - palebluedot.gpu.attributes.tinkerbell
 requirements:
-  - kubernetes (Python package)
+  - kubernetes >= 31
 seealso:
   - module: palebluedot.gpu.tinkerbell_workflow
 """

@@ -71,7 +71,7 @@ extends_documentation_fragment:
   - palebluedot.gpu.attributes
   - palebluedot.gpu.attributes.tinkerbell
 requirements:
-  - kubernetes (Python package)
+  - kubernetes >= 31
 notes:
   - That a workflow has succeeded does not say that the installed system runs. A reboot action ends before it does.
 seealso:
