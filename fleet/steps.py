@@ -12,10 +12,16 @@ import yaml
 from fleet.errors import Invalid
 from fleet.settings import get_settings
 
+COMPENSATIONS = ("clean",)
+
 
 @dataclass(frozen=True, slots=True)
 class StepRule:
-    """`begin` and `end` are the server states that the ledger sets; times in seconds."""
+    """`begin` and `end` are the server states that the ledger sets; times in seconds.
+
+    `compensation` is what is done for a server when an allocation fails for good after it has been in this step:
+    `clean` starts a clean workflow.
+    """
 
     step: str
     description: str = ""
@@ -24,6 +30,7 @@ class StepRule:
     retries: int = 0
     begin: str | None = None
     end: str | None = None
+    compensation: str | None = None
 
     def plan_entry(self, needs: list[str]) -> dict[str, Any]:
         """The rule as a workflow's plan keeps it: a workflow under way is not changed by a new release of the roles."""
@@ -35,6 +42,7 @@ class StepRule:
             "retries": self.retries,
             "begin": self.begin,
             "end": self.end,
+            "compensation": self.compensation,
         }
 
 
@@ -59,6 +67,9 @@ def _load(files: tuple[tuple[Path, int], ...]) -> dict[str, StepRule]:
         for phase in ("begin", "end"):
             if state.get(phase) is not None and state[phase] not in SERVER:
                 raise Invalid(f"{file}: server_state.{phase} {state[phase]!r} is no state of a server")
+        compensation = document.get("compensation")
+        if compensation not in (None, *COMPENSATIONS):
+            raise Invalid(f"{file}: compensation {compensation!r} is not one of {', '.join(COMPENSATIONS)}")
         try:
             rules[name] = StepRule(
                 step=name,
@@ -68,6 +79,7 @@ def _load(files: tuple[tuple[Path, int], ...]) -> dict[str, StepRule]:
                 retries=int(document.get("retries", 0)),
                 begin=state.get("begin"),
                 end=state.get("end"),
+                compensation=compensation,
             )
         except (TypeError, ValueError) as error:
             raise Invalid(f"{file}: {error}") from error

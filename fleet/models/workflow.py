@@ -19,8 +19,8 @@ class Workflow(Timestamps, Base):
 
     The claim: `claimed_by` holds it since `fence` was `claim_fence`, until `claim_expires_at`. `fence` rises with every
     claim and every cancellation, `attempt` with every claim. `steps` is the plan, fixed when the workflow is made:
-    `[{name, needs, destructive, timeout_s, retries, begin, end}]`. `after_id` is a workflow whose claim must be over
-    before this one may be claimed. `resume_by`: an external one waits for a hand until then.
+    `[{name, needs, destructive, timeout_s, retries, begin, end, compensation}]`. `after_id` is a workflow whose claim
+    must be over before this one may be claimed. `resume_by`: an external one waits for a hand until then.
     """
 
     __tablename__ = "workflows"

@@ -93,14 +93,12 @@ def start_clean(session: Session, actor: Actor, server: str, executor: str = "se
             host=row.name,
             next="wait until it has ended",
         )
-    last = session.scalar(
-        select(Workflow)
-        .join(AllocationServer, AllocationServer.allocation_id == Workflow.allocation_id)
-        .where(AllocationServer.server_id == row.id, AllocationServer.released_at.is_(None))
-        .order_by(Workflow.id.desc())
-        .limit(1)
+    held_by = session.scalar(
+        select(AllocationServer.allocation_id).where(
+            AllocationServer.server_id == row.id, AllocationServer.released_at.is_(None)
+        )
     )
-    networks.take_service_addresses(session, [row], None if last is None else last.allocation_id)
+    networks.take_service_addresses(session, [row], held_by)
     template = templates.find(session, get_settings().erase_template, kind="erase")
     workflow = workflows.create(
         session,
@@ -110,13 +108,23 @@ def start_clean(session: Session, actor: Actor, server: str, executor: str = "se
         executor,
         [row],
         server_id=row.id,
-        after_id=last.id if last is not None else None,
+        after_id=_predecessor(session, row, held_by),
     )
     if row.status == "maintenance":
         states.transition(session, row, "inspecting", actor, "cleaning asked for", workflow.id)
     audit.record(session, actor, "server.clean", row.id, {"server": row.name})
     session.flush()
     return workflow
+
+
+def _predecessor(session: Session, server: Server, allocation_id: str | None) -> str | None:
+    """The workflow to wait for: one of the server's own or of the allocation that holds it whose claim lives, or else
+    the latest."""
+    mine = Workflow.server_id == server.id
+    if allocation_id is not None:
+        mine |= Workflow.allocation_id == allocation_id
+    live = Workflow.claimed_by.is_not(None) & (Workflow.claim_expires_at > clock.now(session))
+    return session.scalar(select(Workflow.id).where(mine).order_by(live.desc(), Workflow.id.desc()).limit(1))
 
 
 def _open_workflow_on(session: Session, server: Server) -> Workflow | None:

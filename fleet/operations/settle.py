@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from fleet import audit, clock, states
 from fleet.actor import SYSTEM, Actor
+from fleet.errors import FleetError
 from fleet.models import Allocation, AllocationServer, Server, Workflow, WorkflowStep
 from fleet.operations import fleetflags, giving_back, lookup, networks, release, reports, workflows
 from fleet.settings import get_settings
@@ -118,6 +119,23 @@ def fail(session: Session, workflow: Workflow, actor: Actor, error: dict[str, An
             states.transition(session, allocation, "failed", actor, allocation.end_reason, workflow.id)
     audit.record(session, actor, f"workflow.{status}", workflow.id, {"attempt": workflow.attempt, "error": error})
     session.flush()
+    if workflow.kind == "allocate":
+        _compensate(session, workflow)
+
+
+def _compensate(session: Session, workflow: Workflow) -> None:
+    """Clean the servers that have been in a step whose effect must not outlive the allocation, as the place on the
+    tenant's network with somebody's keys; where that cannot be begun the server stays parked for an operator."""
+    steps = {entry["name"] for entry in workflow.steps if entry.get("compensation") == "clean"}
+    reached = {server_id for step, server_id in workflows.latest_rows(session, workflow.id) if step in steps}
+    for server in lookup.workflow_servers(session, workflow):
+        if server.id not in reached or server.status != "failed":
+            continue
+        try:
+            with session.begin_nested():
+                release.start_clean(session, SYSTEM, server.id)
+        except FleetError:
+            log.exception("compensation_failed", workflow_id=workflow.id, server=server.name)
 
 
 def park_servers(session: Session, workflow: Workflow, actor: Actor, reason: str) -> None:

@@ -19,7 +19,8 @@ STEPS: dict[str, dict[str, Any]] = {
     "reserve": {"destructive": False, "timeout_s": 60, "retries": 0},
     "network_provisioning": {"destructive": True, "timeout_s": 120, "retries": 2, "begin": "provisioning"},
     "provision": {"destructive": True, "timeout_s": 1800, "retries": 2},
-    "hand_over": {"destructive": False, "timeout_s": 120, "retries": 2, "end": "active"},
+    # as network_tenant, which this site does not have
+    "hand_over": {"destructive": False, "timeout_s": 120, "retries": 2, "end": "active", "compensation": "clean"},
     "stop_monitoring": {"destructive": False, "timeout_s": 60, "retries": 2, "begin": "cleaning"},
     "secure_erase": {"destructive": True, "timeout_s": 7200, "retries": 1},
     "return_to_pool": {"destructive": False, "timeout_s": 120, "retries": 2, "end": "available"},
@@ -95,6 +96,7 @@ def write_roles(folder: Path) -> Path:
             "timeout_s": rule["timeout_s"],
             "retries": rule["retries"],
             "server_state": {"begin": rule.get("begin"), "end": rule.get("end")},
+            "compensation": rule.get("compensation"),
         }
         (meta / "step.yml").write_text(yaml.safe_dump(document))
     return folder

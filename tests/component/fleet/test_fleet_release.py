@@ -126,6 +126,22 @@ def test_a_server_taken_out_comes_back_through_cleaning(fleet: Site, state: str)
     assert fleet.server_states()["gpu-02"] == "available"
 
 
+def test_a_cleaning_waits_for_the_run_of_the_one_before(fleet: Site) -> None:
+    with fleet.database.transaction() as session:
+        register.set_state(session, fleet.admin, "gpu-02", "quarantined", "strange noise")
+        release.start_clean(session, fleet.admin, "gpu-02")
+    first = fleet.claim_next()
+    with fleet.database.transaction() as session:
+        claim.cancel(session, fleet.admin, first.id, "not now")
+        # cancelled before anybody ran it: it must not hide the one that still runs
+        unclaimed = release.start_clean(session, fleet.admin, "gpu-02")
+        claim.cancel(session, fleet.admin, unclaimed.id, "not now either")
+        assert release.start_clean(session, fleet.admin, "gpu-02").after_id == first.id
+        assert claim.claim_next(session, "job-2", 15) is None
+        claim.surrender(session, first.id, first.fence, "cancelled")
+        assert claim.claim_next(session, "job-2", 15) is not None
+
+
 def test_cleaning_is_for_operators_and_for_servers_that_need_it(fleet: Site) -> None:
     with fleet.database.transaction() as session:
         for actor in (fleet.ada, Actor("usr_x", "job", "automation")):

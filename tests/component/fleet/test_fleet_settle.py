@@ -6,14 +6,23 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select, text, update
 from sqlalchemy.orm import Session
 
 from fleet import clock, errors, settings
 from fleet.actor import SYSTEM
-from fleet.models import AllocationServer, GpuAllocation, IpAddress, MachineReport, Network, Workflow, WorkflowStep
+from fleet.models import (
+    AllocationServer,
+    GpuAllocation,
+    IpAddress,
+    MachineReport,
+    Network,
+    Template,
+    Workflow,
+    WorkflowStep,
+)
 from fleet.operations import claim, register, release, settle, users
-from tests.component.fleet.support import Site
+from tests.component.fleet.support import ALLOCATE, Site
 
 RETRYABLE = {"code": "bmc_timeout", "message": "no answer", "retryable": True}
 FATAL = {"code": "bmc_authentication", "message": "wrong password", "retryable": False}
@@ -363,6 +372,49 @@ def test_a_failed_release_parks_the_server_and_a_clean_brings_it_back(fleet: Sit
     with fleet.database.reading() as session:
         row = session.scalars(select(AllocationServer)).one()
         assert (row.state, row.released_at is not None) == ("released", True)
+
+
+def test_a_server_that_had_reached_the_tenant_is_cleaned_when_the_allocation_fails(fleet: Site) -> None:
+    allocation = fleet.reserve(gpu_count=16)
+    workflow = fleet.claim_next()
+    reached, other = fleet.servers(workflow)
+    for step in ALLOCATE[:-1]:
+        fleet.step(workflow, step, reached)
+    fleet.step(workflow, "hand_over", reached)
+    assert fleet.server_states()[reached] == "active"
+    for step in ALLOCATE[:2]:
+        fleet.step(workflow, step, other)
+    fleet.step(workflow, "provision", other, status="failed", error=FATAL)
+    assert fleet.allocation(allocation).status == "failed"
+    with fleet.database.reading() as session:
+        (cleaning,) = session.scalars(select(Workflow).where(Workflow.kind == "clean"))
+    assert (cleaning.executor, cleaning.after_id, cleaning.requested_by) == ("service", workflow.id, SYSTEM.id)
+    assert fleet.server_states()[reached] == fleet.server_states()[other] == "failed"
+    with fleet.database.transaction() as session:
+        assert claim.claim_next(session, "early", 15) is None, "the failed run has not ended yet"
+    surrender(fleet, workflow)
+    job = fleet.claim_next()
+    assert (job.id, fleet.servers(job)) == (cleaning.id, [reached])
+    fleet.finish(job)
+    assert (fleet.server_states()[reached], fleet.server_states()[other]) == ("available", "failed")
+
+
+def test_a_cleaning_that_fails_is_not_cleaned_again_by_itself(fleet: Site) -> None:
+    fleet.reserve()
+    fail_step(fleet, fleet.claim_next(), "hand_over", FATAL)
+    fail_step(fleet, fleet.claim_next(), "secure_erase", FATAL)
+    with fleet.database.reading() as session:
+        assert [row.status for row in session.scalars(select(Workflow).where(Workflow.kind == "clean"))] == ["failed"]
+    assert fleet.server_states()["gpu-01"] == "failed"
+
+
+def test_a_cleaning_that_cannot_begin_does_not_keep_the_allocation_from_failing(fleet: Site) -> None:
+    allocation = fleet.reserve()
+    with fleet.database.transaction() as session:
+        session.execute(update(Template).where(Template.kind == "erase").values(kind="os"))
+    fail_step(fleet, fleet.claim_next(), "hand_over", FATAL)
+    assert fleet.allocation(allocation).status == "failed"
+    assert fleet.server_states()["gpu-01"] == "failed"
 
 
 def test_a_freeze_with_a_failing_parallel_step_still_goes_on_after_it(fleet: Site) -> None:
