@@ -39,7 +39,7 @@ def build(session: Session, actor: Actor, workflow_id: str) -> dict[str, Any]:
     document = template_document.parse(template.content)
     allocation = session.get(Allocation, workflow.allocation_id) if workflow.allocation_id else None
     holder = session.get_one(User, allocation.user_id) if allocation is not None else None
-    servers = _open_servers(session, workflow)
+    servers = workflows.open_servers(session, workflow)
     ranks = _ranks(session, allocation)
     return {
         "workflow": {
@@ -59,16 +59,6 @@ def build(session: Session, actor: Actor, workflow_id: str) -> dict[str, Any]:
             for server in servers
         ],
     }
-
-
-def _open_servers(session: Session, workflow: Workflow) -> list[Server]:
-    """The servers to work on. One that a release has finished with is back in the pool, perhaps somebody else's by
-    now: a resumed run does not even hear of it."""
-    servers = lookup.workflow_servers(session, workflow)
-    if workflow.kind == "allocate":
-        return servers
-    rows = workflows.latest_rows(session, workflow.id)
-    return [server for server in servers if not workflows.server_complete(workflow, rows, server.id)]
 
 
 def _ranks(session: Session, allocation: Allocation | None) -> dict[str, int]:

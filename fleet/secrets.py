@@ -23,8 +23,6 @@ KEY_BYTES = 32
 
 # RFC 9106, second recommended option (64 MiB), as argon2-cffi's default profile has it
 _hasher = PasswordHasher()
-# verified against when there is no such user, so that both answers take the same time
-_NOBODY = _hasher.hash(random.token_hex(16))
 
 
 class SecretError(FleetError):
@@ -124,10 +122,16 @@ def hash_password(password: str) -> str:
     return _hasher.hash(password)
 
 
+@cache
+def _nobody() -> str:
+    """The hash to verify against when there is no such user, so that both answers take the same time."""
+    return _hasher.hash(random.token_hex(16))
+
+
 def verify_password(stored: str | None, password: str) -> bool:
     """Takes the same time whether there is such a user or not."""
     try:
-        _hasher.verify(stored or _NOBODY, password)
+        _hasher.verify(stored or _nobody(), password)
     except (VerificationError, InvalidHashError):
         return False
     return stored is not None

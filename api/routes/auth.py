@@ -21,8 +21,11 @@ blp = Blueprint("auth", __name__, url_prefix="/api/v1/auth", description="Loggin
 @blp.response(200, TokenPairSchema)
 def login(body: dict[str, Any]) -> Any:
     """Log in with name and password."""
+    name, password = body["username"], body["password"]
+    with record().reading() as session:
+        check = users.check_password(session, name, password)
     with record().transaction() as session:
-        result = users.try_login(session, body["username"], body["password"], request.remote_addr, g.request_id)
+        result = users.try_login(session, name, password, request.remote_addr, g.request_id, check)
     if result.actor is None:  # raised outside the transaction: the count of wrong passwords stays
         raise result.error or RuntimeError("a login without actor and error")
     return issue_pair(result.actor)

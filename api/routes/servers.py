@@ -23,7 +23,7 @@ from api.schemas.servers import (
     ServerSchema,
 )
 from api.views import server_detail, server_fields, started
-from fleet.operations import credentials, lookup, register, release
+from fleet.operations import credentials, lookup, register, release, workflows
 
 blp = Blueprint("servers", __name__, url_prefix="/api/v1", description="Servers and switches")
 
@@ -60,7 +60,7 @@ def import_servers(session: Session, body: dict[str, Any]) -> Any:
 def get_server(session: Session, server: str) -> Any:
     """One server by id or name."""
     found = lookup.server(session, ids.require_or_name(server, "srv"))
-    lookup.require_own_server(session, current_actor(), found)
+    workflows.require_own_server(session, current_actor(), found)
     return server_detail(found)
 
 

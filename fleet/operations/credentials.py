@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session
 from fleet import audit, secrets
 from fleet.actor import STAFF, Actor
 from fleet.errors import Forbidden, NotFound
-from fleet.models import Credential, ServerNic, Switch, Workflow
-from fleet.operations import lookup
+from fleet.models import Credential, ServerNic, Switch
+from fleet.operations import lookup, workflows
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ def of_server(session: Session, actor: Actor, server: str) -> Secret:
     """The BMC's; a job's token only gets those of its own servers."""
     actor.require(*STAFF)
     row = lookup.server(session, server)
-    lookup.require_own_server(session, actor, row)
+    workflows.require_own_server(session, actor, row)
     stored = session.scalar(select(Credential).where(Credential.server_id == row.id))
     audit.record(session, actor, "credential.read", row.id, {"server": row.name})
     return _open(stored, row.id, row.name)
@@ -39,8 +39,7 @@ def of_switch(session: Session, actor: Actor, switch: str) -> Secret:
     if row is None:
         raise lookup.missing("switch", switch)
     if actor.workflow_id is not None:
-        workflow = session.get(Workflow, actor.workflow_id)
-        servers = lookup.workflow_servers(session, workflow) if workflow is not None else []
+        servers = workflows.jobs_servers(session, actor.workflow_id)
         cabled = session.scalar(
             select(ServerNic.id).where(
                 ServerNic.switch_id == row.id, ServerNic.server_id.in_([server.id for server in servers])

@@ -27,7 +27,7 @@ from fleet.models import (
     ServerNic,
     Switch,
 )
-from fleet.operations import fleetflags, lookup, settle
+from fleet.operations import fleetflags, lookup, settle, workflows
 
 MOST_GPUS = 128
 GPU_TEXTS = {"id": 100, "model": 128, "serial_number": 128, "pci_address": 32, "uuid": 64}
@@ -391,7 +391,7 @@ def record_inspection(session: Session, actor: Actor, server: str, facts: dict[s
     """
     actor.require(*STAFF)
     row = lookup.server(session, server, lock=True)
-    lookup.require_own_server(session, actor, row)
+    workflows.require_own_server(session, actor, row)
     nics = facts.get("nics")
     bmc = facts.get("bmc", facts)
     if not isinstance(bmc, dict):

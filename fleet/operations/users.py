@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import re
 import struct
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from sqlalchemy import func, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from fleet import audit, clock, secrets
 from fleet.actor import ROLES, Actor
 from fleet.errors import Conflict, Invalid, Locked, NotFound, Unauthenticated
-from fleet.models import Allocation, ApiToken, SshKey, User, UserQuota
+from fleet.models import Allocation, ApiToken, SshKey, User, UserQuota, Workflow
 from fleet.operations import lookup
 from fleet.settings import get_settings
-from fleet.states import QUOTA_STATES
+from fleet.states import QUOTA_STATES, WORKFLOW_ENDED
 
 USERNAME = re.compile(r"[a-z_][a-z0-9_.@-]{0,62}")
 PASSWORD_LENGTH = range(8, 1025)
@@ -36,6 +36,8 @@ SSH_KEY_TYPES = (
 SERVICE_USERNAME = "service"
 # how old `last_used_at` of a token may be before a use writes it anew
 TOKEN_USE_RESOLUTION = timedelta(minutes=5)
+# how long a job's token outlives its workflow: the answer to the call that ended it may have to be asked for again
+JOB_TOKEN_GRACE = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,24 @@ def _hashed(password: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class PasswordCheck:
+    """Whether a password is right for the hash `stored`, which the record had at that moment."""
+
+    stored: str | None = field(repr=False)
+    right: bool
+
+
+def check_password(session: Session, username: str, password: str) -> PasswordCheck | None:
+    """For `try_login`, made beforehand on a session that only reads: argon2 takes its time while nobody waits for the
+    write lock. None for an account that is locked, which no password opens."""
+    user = session.scalar(select(User).where(User.username == username))
+    if user is not None and user.locked_until is not None and user.locked_until > clock.now(session):
+        return None
+    stored = user.password_hash if user is not None else None
+    return PasswordCheck(stored, secrets.verify_password(stored, password))
+
+
+@dataclass(frozen=True, slots=True)
 class LoginResult:
     """`actor` is None when the login failed; `error` says why. The caller commits first and raises afterwards: the
     count of wrong passwords must outlive the refusal."""
@@ -111,9 +131,17 @@ class LoginResult:
 
 
 def try_login(
-    session: Session, username: str, password: str, remote_addr: str | None = None, request_id: str | None = None
+    session: Session,
+    username: str,
+    password: str,
+    remote_addr: str | None = None,
+    request_id: str | None = None,
+    check: PasswordCheck | None = None,
 ) -> LoginResult:
-    """Check a password, count failures and lock with back-off. Never says whether it was the name or the password."""
+    """Check a password, count failures and lock with back-off. Never says whether it was the name or the password.
+
+    `check` is believed as long as the record still has the hash it was made with.
+    """
     settings = get_settings()
     moment = clock.now(session)
     user = session.scalar(select(User).where(User.username == username).with_for_update())
@@ -127,7 +155,10 @@ def try_login(
                 detail={"retry_after_s": max(1, round(wait))},
             ),
         )
-    right = secrets.verify_password(user.password_hash if user else None, password)
+    stored = user.password_hash if user is not None else None
+    if check is None or check.stored != stored:
+        check = PasswordCheck(stored, secrets.verify_password(stored, password))
+    right = check.right
     who = Actor(
         user.id if user else "unknown", username[:64], user.role if user else "none", None, remote_addr, request_id
     )
@@ -249,12 +280,17 @@ def set_quota(session: Session, actor: Actor, username: str, **limits: int | Non
 
 
 def service_user(session: Session) -> User:
-    """The account that jobs' tokens belong to; nobody can log in with it."""
-    user = session.scalar(select(User).where(User.username == SERVICE_USERNAME))
-    if user is None:
-        user = User(username=SERVICE_USERNAME, role="automation")
-        session.add(user)
-        session.flush()
+    """The account that jobs' tokens belong to, made on first use; nobody can log in with it."""
+    query = select(User).where(User.username == SERVICE_USERNAME)
+    user = session.scalar(query)
+    if user is not None:
+        return user
+    try:
+        with session.begin_nested():
+            user = User(username=SERVICE_USERNAME, role="automation")
+            session.add(user)
+    except IntegrityError:  # another process made it at the same moment
+        return session.scalars(query).one()
     return user
 
 
@@ -295,6 +331,8 @@ def mint_token(
 def verify_token(session: Session, token: str, remote_addr: str | None = None, request_id: str | None = None) -> Actor:
     """The actor behind an API token. Raises Unauthenticated when unknown, revoked, expired or the account disabled.
 
+    A job's token ends with its workflow, and is good for `JOB_TOKEN_GRACE` after that.
+
     Works on a session that only reads; `touch_token` notes the use.
     """
     found = session.execute(
@@ -313,7 +351,16 @@ def verify_token(session: Session, token: str, remote_addr: str | None = None, r
         raise Unauthenticated(
             "this API token has expired", code="token_expired", next="make a new one: POST /api/v1/tokens"
         )
+    own = session.get(Workflow, row.workflow_id) if row.workflow_id is not None else None
+    if own is not None and own.status in WORKFLOW_ENDED and _long_over(own, clock.now(session)):
+        raise Unauthenticated(
+            f"the workflow of this token, {own.id}, is {own.status}", code="token_expired", next="stop this run"
+        )
     return Actor(user.id, user.username, user.role, row.workflow_id, remote_addr, request_id)
+
+
+def _long_over(workflow: Workflow, moment: datetime) -> bool:
+    return workflow.completed_at is None or workflow.completed_at + JOB_TOKEN_GRACE <= moment
 
 
 def touch_token(session: Session, token: str) -> None:
@@ -357,7 +404,7 @@ def check_public_key(text: str) -> tuple[str, str]:
         blob = base64.b64decode(parts[1], validate=True)
         (length,) = struct.unpack(">I", blob[:4])
         inner = blob[4 : 4 + length].decode()
-    except (binascii.Error, struct.error, UnicodeDecodeError) as error:
+    except (ValueError, struct.error) as error:
         raise Invalid("the public key is damaged", code="invalid_ssh_key", answer=str(error)) from error
     if inner != parts[0] or len(blob) <= 4 + length:
         raise Invalid(

@@ -8,12 +8,12 @@ from datetime import datetime, timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from fleet import clock, template_document
+from fleet import clock, states, template_document
 from fleet.actor import Actor
-from fleet.errors import Invalid
+from fleet.errors import Forbidden, Invalid
 from fleet.ids import short
 from fleet.models import Event, Server, Template, Workflow, WorkflowStep
-from fleet.operations import reports
+from fleet.operations import lookup, reports
 from fleet.settings import get_settings
 
 EXECUTORS = ("service", "external", "awx")
@@ -109,6 +109,32 @@ def server_complete(workflow: Workflow, rows: dict[tuple[str, str], WorkflowStep
     return all(
         (row := rows.get((entry["name"], server_id))) is not None and row.status in DONE for entry in workflow.steps
     )
+
+
+def open_servers(session: Session, workflow: Workflow) -> list[Server]:
+    """The servers that there is still work on. One that a release has finished with is back in the pool, perhaps
+    somebody else's by now: a resumed run does not even hear of it."""
+    servers = lookup.workflow_servers(session, workflow)
+    if workflow.kind == "allocate":
+        return servers
+    rows = latest_rows(session, workflow.id)
+    return [server for server in servers if not server_complete(workflow, rows, server.id)]
+
+
+def jobs_servers(session: Session, workflow_id: str) -> list[Server]:
+    """The servers that a job's token reaches now: none when its workflow has ended."""
+    workflow = session.get(Workflow, workflow_id)
+    if workflow is None or workflow.status in states.WORKFLOW_ENDED:
+        return []
+    return open_servers(session, workflow)
+
+
+def require_own_server(session: Session, actor: Actor, server: Server) -> None:
+    """Raise Forbidden when a job's token is used for a server that its workflow does not, or no longer, work on."""
+    if actor.workflow_id is None:
+        return
+    if all(other.id != server.id for other in jobs_servers(session, actor.workflow_id)):
+        raise Forbidden(f"this token belongs to {actor.workflow_id}, which does not work on {server.name}")
 
 
 def object_name(workflow: Workflow, server: Server) -> str:

@@ -85,6 +85,15 @@ def test_a_workflow_is_claimed_once(fleet: Site) -> None:
     assert Counter(claimed) == Counter(workflows)
 
 
+def test_the_service_account_is_made_once(database: db.Database) -> None:
+    def first_use(_: int) -> str:
+        with database.transaction() as session:
+            return users.service_user(session).id
+
+    results = Counter(at_once(first_use))
+    assert len(results) == 1 and next(iter(results)).startswith("usr_")
+
+
 def test_a_lease_has_one_leader(database: db.Database) -> None:
     def lead(number: int) -> str:
         with database.transaction() as session:

@@ -12,8 +12,8 @@ from sqlalchemy import select
 from fleet import clock, errors, secrets
 from fleet.actor import SYSTEM, Actor
 from fleet.models import ApiToken, AuditEntry, User
-from fleet.operations import users
-from tests.component.fleet.support import KEY, PASSWORD, Site
+from fleet.operations import credentials, ledger, release, users
+from tests.component.fleet.support import ALLOCATE, KEY, PASSWORD, RELEASE, Site
 
 
 def login(site: Site, password: str = PASSWORD, username: str = "ada") -> Actor:
@@ -62,6 +62,35 @@ def test_wrong_passwords_are_counted_although_the_login_is_refused(ada: Site) ->
         with ada.database.reading() as session:
             row = session.scalars(select(User).where(User.username == "ada")).one()
             assert (row.failed_logins, row.locked_until) == (0, None)
+
+
+def test_a_password_checked_beforehand_is_believed_while_the_hash_is_the_same(
+    ada: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ada.database.reading() as session:
+        right, wrong = (users.check_password(session, "ada", word) for word in (PASSWORD, "wrong"))
+        nobody = users.check_password(session, "nobody", PASSWORD)
+    assert right is not None and PASSWORD not in repr(right) and "argon2" not in repr(right)
+
+    def attempt(check: users.PasswordCheck | None, username: str = "ada", password: str = PASSWORD) -> str:
+        with ada.database.transaction() as session:
+            error = users.try_login(session, username, password, check=check).error
+            return error.code if error is not None else "in"
+
+    with monkeypatch.context() as patched:
+        patched.setattr(secrets, "verify_password", lambda *_: pytest.fail("hashed while the write lock was held"))
+        assert attempt(right) == "in"
+        assert attempt(wrong, password="wrong") == "wrong_credentials"
+        assert attempt(nobody, "nobody") == "wrong_credentials"
+    with ada.database.transaction() as session:
+        users.set_password(session, ada.ada, "ada", "another password")
+    assert attempt(right) == "wrong_credentials", "checked against the password before"
+    assert attempt(wrong, password="another password") == "in"
+    for _ in range(5):
+        attempt(None, password="wrong")
+    with ada.database.reading() as session:
+        assert users.check_password(session, "ada", "another password") is None, "locked"
+    assert attempt(None, password="another password") == errors.Locked.code
 
 
 def test_logins_are_audited_without_the_password(ada: Site) -> None:
@@ -199,6 +228,44 @@ def test_a_jobs_token_is_automation_on_its_workflow(fleet: Site) -> None:
             users.verify_token(session, minted.token)
 
 
+def test_a_jobs_token_ends_a_minute_after_its_workflow(fleet: Site) -> None:
+    fleet.reserve()
+    workflow = fleet.claim_next()
+    with fleet.database.transaction() as session:
+        token = users.mint_token(session, SYSTEM, "job", None, workflow.id).token
+    for step in ALLOCATE:
+        fleet.step(workflow, step)
+    assert fleet.workflow(workflow.id).status == "succeeded"
+    with fleet.database.transaction() as session:
+        job = users.verify_token(session, token)
+        call = (workflow.id, "hand_over", "gpu-01", workflow.attempt, workflow.fence, "succeeded")
+        assert ledger.end(session, job, *call).action == "run", "the answer had got lost"
+        with pytest.raises(errors.Forbidden):
+            credentials.of_server(session, job, "gpu-01")
+        with pytest.raises(errors.Forbidden):
+            credentials.of_switch(session, job, "leaf-1")
+        with clock.travel(timedelta(seconds=61)), pytest.raises(errors.Unauthenticated) as caught:
+            users.verify_token(session, token)
+    assert caught.value.code == "token_expired"
+
+
+def test_a_releases_token_does_not_reach_a_server_that_is_back_in_the_pool(fleet: Site) -> None:
+    allocation = fleet.active(gpu_count=16)
+    with fleet.database.transaction() as session:
+        release.start_release(session, fleet.ada, allocation)
+    workflow = fleet.claim_next()
+    done, open_ = fleet.servers(workflow)
+    with fleet.database.transaction() as session:
+        job = users.verify_token(session, users.mint_token(session, SYSTEM, "job", None, workflow.id).token)
+        assert credentials.of_server(session, job, done).username == "admin"
+    for step in RELEASE:
+        fleet.step(workflow, step, done)
+    with fleet.database.transaction() as session:
+        assert credentials.of_server(session, job, open_).username == "admin"
+        with pytest.raises(errors.Forbidden):
+            credentials.of_server(session, job, done)
+
+
 @pytest.mark.parametrize(("name", "expires"), [("", 60), ("x" * 129, 60), ("x", 0), ("x", -1)])
 def test_a_wrong_token_is_refused(fleet: Site, name: str, expires: float) -> None:
     with pytest.raises(errors.Invalid), fleet.database.transaction() as session:
@@ -253,6 +320,7 @@ def test_keys_that_openssh_makes_are_taken_with_its_fingerprint(tmp_path: Path, 
         "ssh-dss AAAAB3NzaC1kc3MAAACBAP",
         "ssh-ed25519 not-base64!",
         "ssh-ed25519 AAAA",
+        "ssh-ed25519 AAAAÅ",
         KEY.replace("ssh-ed25519", "ssh-rsa", 1),
         'command="rm -rf /" ' + KEY,
         KEY + "\n" + KEY,

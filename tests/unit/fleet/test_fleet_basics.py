@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import os
 import stat
+import subprocess
+import sys
 import threading
 import time
 import uuid
@@ -93,6 +95,11 @@ def test_the_state_limits_speak_of_states_that_exist() -> None:
         assert state in TRANSITIONS[entity]
 
 
+def test_importing_the_secrets_hashes_nothing() -> None:
+    code = "import argon2; argon2.PasswordHasher.hash = None; import fleet.secrets"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
 # -- clock
 
 
@@ -120,13 +127,22 @@ def register(folder: Path, name: str, **rule: Any) -> None:
 def test_steps_are_read_from_their_roles(tmp_path: Path) -> None:
     register(tmp_path, "wipe", destructive=True, timeout_s=7200, retries=1, server_state={"begin": "cleaning"})
     register(tmp_path, "look")
+    register(tmp_path, "let_in", compensation="clean")
     rules = steps.load(tmp_path)
     assert rules["wipe"] == steps.StepRule("wipe", "", True, 7200, 1, "cleaning", None)
     assert rules["look"] == steps.StepRule("look")
+    assert [rules[name].plan_entry([])["compensation"] for name in ("look", "let_in")] == [None, "clean"]
 
 
 @pytest.mark.parametrize(
-    "document", [{"step": "other"}, {"step": "a", "server_state": {"end": "flying"}}, {"step": "a", "retries": "many"}]
+    "document",
+    [
+        {"step": "other"},
+        {"step": "a", "server_state": {"end": "flying"}},
+        {"step": "a", "retries": "many"},
+        {"step": "a", "compensation": "pray"},
+        {"step": "a", "compensation": ["clean"]},
+    ],
 )
 def test_a_wrong_step_file_is_named(tmp_path: Path, document: dict[str, Any]) -> None:
     register(tmp_path, "a")
