@@ -232,6 +232,7 @@ def _tinkerbell(
         "parameters": dict(allocation.parameters) if allocating and allocation is not None else document.fill({}),
         "image": document.image or {},
         "report_url": f"{settings.public_url.rstrip('/')}/api/v1/ingest/{kind}/{token}",
+        "metadata_url": settings.metadata_url,
         "workflow": {"id": workflow.id, "kind": workflow.kind},
     }
     label = f"template {document.name} {document.version}"
@@ -245,6 +246,7 @@ def _tinkerbell(
         "namespace": settings.tinkerbell_namespace,
         "hardware": server.name,
         "hardware_spec": hardware_spec(workflow, server, mac, boot_network, document, user_data),
+        "idle_spec": enrolled_hardware(server)["hardware_spec"],
         "template_name": workflows.object_name(workflow, server),
         "template_data": rendering.render(document.tinkerbell, variables, f"{label}, tinkerbell"),
         "workflow_name": workflows.object_name(workflow, server),

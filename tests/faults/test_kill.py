@@ -88,7 +88,7 @@ def test_a_half_of_the_service_killed_in_every_step_changes_nothing_of_the_outco
             erased_before, posts = erasures(machine), machine["posts"]
             workflow_id = site.client.release(asked["allocation_id"])["workflow_id"]
         for step in steps:
-            site.until(lambda w=workflow_id, s=step: reached(w, when, s), 90)  # type: ignore[misc]
+            wait_for_moment(site, workflow_id, when, step)
             restart(site, victim)
         workflow = site.wait(workflow_id, 240)
         assert workflow["status"] == "succeeded", workflow

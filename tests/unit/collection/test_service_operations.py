@@ -475,14 +475,26 @@ REPORT = f"{V1}/workflows/wf_1/reports/erase/servers/gpu-01"
 
 
 def test_a_report_is_waited_for(talk: Any, no_pauses: list[float]) -> None:
-    talk.problem("GET", REPORT, 404, "not_found")
-    talk.problem("GET", REPORT, 404, "not_found")
+    talk.problem("GET", REPORT, 404, "report_not_received")
+    talk.problem("GET", REPORT, 404, "report_not_received")
     talk.expect("GET", REPORT, answer={"received_at": "2026-11-21T10:00:00Z", "body": {"disks": []}})
     params = talk.params(workflow_id="wf_1", server="gpu-01", kind="erase", wait_timeout=30)
     assert reports.run(params, False)["report"]["body"] == {"disks": []}
 
 
-def test_a_report_that_never_comes(talk: Any) -> None:
+def test_a_report_that_has_not_come_is_null_when_nobody_waits(talk: Any) -> None:
+    talk.problem("GET", REPORT, 404, "report_not_received")
+    params = talk.params(workflow_id="wf_1", server="gpu-01", kind="erase", wait_timeout=0)
+    assert reports.run(params, False)["report"] is None
+
+
+def test_a_dry_run_does_not_wait_for_a_report(talk: Any) -> None:
+    talk.problem("GET", REPORT, 404, "report_not_received")
+    params = talk.params(workflow_id="wf_1", server="gpu-01", kind="erase", wait_timeout=600)
+    assert reports.run(params, True)["report"] is None
+
+
+def test_a_report_of_no_workflow_is_an_error(talk: Any) -> None:
     talk.problem("GET", REPORT, 404, "not_found")
     params = talk.params(workflow_id="wf_1", server="gpu-01", kind="erase", wait_timeout=0)
     with pytest.raises(errors.NotFound):

@@ -35,7 +35,7 @@ options:
     choices: [first-boot, erase]
   wait_timeout:
     description:
-      - Seconds to wait for the report. With V(0) it must be there already.
+      - Seconds to wait for the report. With V(0), and in check mode, the answer comes at once.
     type: int
     default: 0
 extends_documentation_fragment:
@@ -58,7 +58,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 report:
-  description: The report.
+  description: The report; null when it has not come and was not waited for.
   returned: success
   type: dict
   contains:

@@ -51,6 +51,13 @@ options:
     description:
       - Labels to set. They are merged with those that the object has; a null value removes one.
     type: dict
+  fresh:
+    description:
+      - The machine is off. An attempt that an agent had taken up will never end then and is replaced like a failed one, and other
+        Workflows of the same Hardware are removed, with the Templates that only they used, because an agent is served
+        whichever comes first.
+    type: bool
+    default: false
   wait:
     description:
       - Whether to wait until the workflow has succeeded. Any other end is a failure that names the action.
@@ -132,6 +139,7 @@ SPEC = {
         "hardware_map": {"type": "dict"},
         "boot_options": {"type": "dict"},
         "labels": {"type": "dict"},
+        "fresh": {"type": "bool", "default": False},
         "wait": {"type": "bool", "default": True},
         "wait_timeout": {"type": "int", "default": 3600},
         "start_timeout": {"type": "int", "default": 1200},

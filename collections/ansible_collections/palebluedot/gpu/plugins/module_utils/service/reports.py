@@ -15,17 +15,20 @@ from ansible_collections.palebluedot.gpu.plugins.module_utils.waiting import Wai
 
 def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     """Operation of ``machine_report_info``."""
+    # a dry run waits for nothing: what would bring the report is not done either
+    wait_s = 0.0 if check_mode else float(params["wait_timeout"])
     with client_from(params) as client:
-        report = wait_for_report(
-            client, params["workflow_id"], params["kind"], params["server"], float(params["wait_timeout"])
-        )
+        report = wait_for_report(client, params["workflow_id"], params["kind"], params["server"], wait_s)
     return {"changed": False, "report": report}
 
 
-def wait_for_report(client: ServiceClient, workflow_id: str, kind: str, server: str, wait_s: float) -> dict[str, Any]:
+def wait_for_report(
+    client: ServiceClient, workflow_id: str, kind: str, server: str, wait_s: float
+) -> dict[str, Any] | None:
     """The report, as soon as it is there; a service that is away is waited for as well.
 
-    :raises NotFound: it is not there and ``wait_s`` is 0.
+    :return: None when it is not there yet and ``wait_s`` is 0.
+    :raises NotFound: there is no such workflow, server or kind of report.
     :raises DeadlineExceeded: it did not come within ``wait_s`` seconds.
     """
     waiter = Waiter(wait_s, first_pause_s=0.2, longest_pause_s=5.0)
@@ -33,9 +36,11 @@ def wait_for_report(client: ServiceClient, workflow_id: str, kind: str, server: 
     while True:
         try:
             return client.report(workflow_id, kind, server)
-        except NotFound:
-            if wait_s <= 0:
+        except NotFound as problem:
+            if problem.code != "report_not_received":
                 raise
+            if wait_s <= 0:
+                return None
             last = "no report yet"
         except Exception as problem:
             if not is_away(problem) or wait_s <= 0:

@@ -35,6 +35,7 @@ Json = dict[str, Any]
 TINK, MONO = "tink-0.12", "mono"
 
 NOT_STARTED = frozenset({"", "PENDING", "PREPARING"})
+TAKEN_UP = frozenset({"RUNNING", "POST"})
 FAILED = frozenset({"FAILED", "TIMEOUT"})
 SUCCESS = "SUCCESS"
 

@@ -94,12 +94,13 @@ class Objects:
 
         return patiently(attempt)
 
-    def labelled(self, selector: str) -> list[Json]:
-        """The objects that a label selector matches."""
+    def labelled(self, selector: str | None) -> list[Json]:
+        """The objects that a label selector matches; all of the namespace without one."""
+        query = {"labelSelector": selector} if selector else None
 
         def attempt() -> list[Json]:
             try:
-                items: list[Json] = self.kube.get(self.collection, query={"labelSelector": selector})["items"]
+                items: list[Json] = self.kube.get(self.collection, query=query)["items"]
             except NotFound as problem:
                 self._must_serve_kind(problem)
                 raise

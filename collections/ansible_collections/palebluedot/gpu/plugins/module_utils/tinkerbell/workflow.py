@@ -29,6 +29,7 @@ from ansible_collections.palebluedot.gpu.plugins.module_utils.tinkerbell import 
 from ansible_collections.palebluedot.gpu.plugins.module_utils.tinkerbell.kube import Expired, Kube, segment
 from ansible_collections.palebluedot.gpu.plugins.module_utils.tinkerbell.objects import (
     HARDWARE,
+    TEMPLATE,
     WORKFLOW,
     Change,
     Objects,
@@ -74,6 +75,7 @@ class Series:
         self.name = name
         self.objects = Objects(kube, WORKFLOW, namespace)
         self.hardware = Objects(kube, HARDWARE, namespace)
+        self.templates = Objects(kube, TEMPLATE, namespace)
         self.dialect: str | None = None
 
     # -- verbs -------------------------------------------------------------------------------------------------------
@@ -132,6 +134,29 @@ class Series:
         if dialect.state(item) in dialect.FAILED:
             return True
         return not dialect.state(item) and dialect.rendering_failure(item) is not None
+
+    def _cut_off(self, item: Json) -> bool:
+        """Whether an agent had taken it up: with the machine off it never comes back to it."""
+        return dialect.state(item) in dialect.TAKEN_UP
+
+    def _clear_others(self, hardware: str) -> None:
+        """Remove every other Workflow of this machine, with the Template that nothing else uses.
+
+        Tink serves an agent whichever of its workflows the API lists first: an installation that was given up would be
+        run before, or instead of, the one that is wanted now.
+        """
+        mine = {item["metadata"]["name"] for item in self.attempts()}
+        everything = self.objects.labelled(None)
+        for item in everything:
+            name = item["metadata"]["name"]
+            if item["spec"].get("hardwareRef") != hardware or name in mine:
+                continue
+            notices.say(f"Tinkerbell workflow {name} of {hardware} is removed: it was {dialect.state(item) or 'new'}")
+            self._clear_away(item)
+            template = item["spec"].get("templateRef")
+            others = [each for each in everything if each is not item and each["spec"].get("templateRef") == template]
+            if template and not others:
+                self.templates.absent(template, check_mode=False)
 
     def _goal(self, params: Json) -> Json:
         spec: Json = {

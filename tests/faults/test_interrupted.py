@@ -1,0 +1,156 @@
+"""Runs that somebody ends in the middle: resumed by name, released half-way, frozen, or only tried out."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from typing import Any
+
+import pytest
+
+from cli import children
+from tests.support.killing import playbook_of, reached
+from tests.support.site import Site
+
+pytestmark = pytest.mark.faults
+SITE = {"servers": 3}
+
+REQUEST = {"gpu_count": 8, "template": "ubuntu-24.04"}
+# what reading leaves in a lab's log: sessions come and go
+HARMLESS = ("/SessionService/", "session")
+
+
+def writes(site: Site, since: int) -> list[str]:
+    """What changed at any device since then."""
+    return [
+        f"{entry['machine']} {entry['layer']} {entry['action']}"
+        for entry in site.log(since=since)
+        if not any(word in entry["action"] for word in HARMLESS)
+    ]
+
+
+def allocation_named(site: Site, name: str) -> dict[str, Any]:
+    return next(row for row in site.client.allocations() if row["request"] == name)
+
+
+@pytest.mark.timeout(400)
+def test_a_run_by_hand_that_was_killed_is_resumed_by_its_name(site: Site) -> None:
+    arguments = ["-e", "gpu_count=8", "-e", "template=ubuntu-24.04", "-e", "request=mine"]
+    run = subprocess.Popen(
+        ["ansible-playbook", "playbooks/allocate.yml", *arguments],
+        cwd=children.ROOT,
+        env=site.playbook_environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        site.until(lambda: any(row["request"] == "mine" for row in site.client.allocations()), 60)
+        workflow_id = allocation_named(site, "mine")["workflow_id"]
+        site.until(lambda: reached(workflow_id, "during", "provision"), 60)
+    finally:
+        os.kill(run.pid, signal.SIGKILL)
+        run.wait(10)
+    # the claim of the dead run is taken over at once: its process is known to be gone
+    again = site.playbook("allocate.yml", "-e", "request=mine")
+    assert again.returncode == 0
+    allocation = allocation_named(site, "mine")
+    assert allocation["status"] == "active"
+    assert allocation["workflow_id"] == workflow_id
+    machine = site.lab("GET", f"/machines/{allocation['servers'][0]['name']}")
+    assert machine["posts"] in (1, 2)
+    site.playbook("release.yml", "-e", "request=mine")
+    assert allocation_named(site, "mine")["status"] == "released"
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("step", ["network_provisioning", "provision", "verify_reach"])
+def test_a_release_in_the_middle_of_an_allocation_ends_clean(site: Site, step: str) -> None:
+    asked = site.client.allocate(REQUEST, request=f"half-way-{step}")
+    site.until(lambda: reached(asked["workflow_id"], "during", step), 90)
+    released = site.client.release(asked["allocation_id"])
+    name = site.client.allocation(asked["allocation_id"])["servers"][0]["name"]
+    erased = [disk["erase_count"] for disk in site.lab("GET", f"/machines/{name}")["disks"]]
+    workflow = site.wait(released["workflow_id"], 240)
+    assert workflow["status"] == "succeeded", workflow
+    assert site.client.workflow(asked["workflow_id"])["status"] == "cancelled"
+    record = site.record(asked["allocation_id"])
+    assert (record["allocation"], record["server_status"]) == ("released", ["available"])
+    machine = site.lab("GET", f"/machines/{name}")
+    assert machine["power"] == "Off"
+    assert [disk["erase_count"] for disk in machine["disks"]] == [count + 1 for count in erased]
+    assert all(disk["image"] is None for disk in machine["disks"])
+    # nothing of either workflow is left in Tinkerbell for the next tenant's agent to find
+    left = [entry for entry in kubernetes_names(site) if name in entry]
+    assert left == []
+
+
+def kubernetes_names(site: Site) -> list[str]:
+    """Names of the Workflows and Templates that the cluster still holds."""
+    from ansible_collections.palebluedot.gpu.plugins.module_utils.tinkerbell.kube import Kube
+    from ansible_collections.palebluedot.gpu.plugins.module_utils.tinkerbell.objects import TEMPLATE, WORKFLOW, Objects
+
+    with Kube(str(site.stage.facts["kubeconfig"]), None) as kube:
+        return [
+            item["metadata"]["name"]
+            for kind in (WORKFLOW, TEMPLATE)
+            for item in Objects(kube, kind, "tinkerbell").labelled(None)
+        ]
+
+
+@pytest.mark.timeout(300)
+def test_a_freeze_holds_a_workflow_and_its_end_lets_it_go_on(site: Site) -> None:
+    site.client.set_freeze(True, "maintenance of the power feed")
+    try:
+        with pytest.raises(Exception, match="frozen"):
+            site.client.allocate(REQUEST, request="while-frozen")
+    finally:
+        site.client.set_freeze(False)
+    asked = site.client.allocate(REQUEST, request="frozen-half-way")
+    site.until(lambda: reached(asked["workflow_id"], "during", "hardware_check"), 60)
+    site.client.set_freeze(True, "maintenance of the power feed")
+    try:
+        site.until(lambda: site.client.workflow(asked["workflow_id"])["status"] == "held", 60)
+        mark = site.mark()
+        time.sleep(2)
+        assert not [deed for deed in writes(site, mark) if "disk" in deed or "power" in deed]
+    finally:
+        site.client.set_freeze(False)
+    assert site.wait(asked["workflow_id"], 120)["status"] == "succeeded"
+    assert site.wait(site.client.release(asked["allocation_id"])["workflow_id"], 120)["status"] == "succeeded"
+
+
+@pytest.mark.timeout(300)
+def test_check_mode_walks_every_step_and_changes_nothing(site: Site) -> None:
+    # a new request, and one that is reserved but not begun
+    mark = site.mark()
+    tried = site.playbook(
+        "allocate.yml", "--check", "-e", "gpu_count=8", "-e", "template=ubuntu-24.04", "-e", "request=dry"
+    )
+    assert tried.returncode == 0
+    assert not any(row["request"] == "dry" for row in site.client.allocations())
+    asked = site.client.allocate({**REQUEST, "executor": "external"}, request="dry-external")
+    site.playbook("allocate.yml", "--check", "--diff", "-e", "request=dry-external")
+    assert site.client.workflow(asked["workflow_id"])["status"] == "pending"
+    assert writes(site, mark) == []
+    # an allocation that is active
+    site.playbook("allocate.yml", "-e", "request=dry-external")
+    mark = site.mark()
+    site.playbook("release.yml", "--check", "--diff", "-e", "request=dry-external")
+    assert site.client.allocation(asked["allocation_id"])["status"] == "active"
+    assert writes(site, mark) == []
+    site.playbook("release.yml", "-e", "request=dry-external")
+
+
+@pytest.mark.timeout(200)
+def test_the_playbook_of_a_workflow_dies_with_its_scheduler(site: Site) -> None:
+    asked = site.client.allocate(REQUEST, request="orphan")
+    site.until(lambda: playbook_of(asked["workflow_id"]) is not None, 60)
+    child = site.stage.supervisor.children["scheduler"]
+    os.killpg(child.process.pid, signal.SIGKILL)
+    child.process.wait(10)
+    site.until(lambda: playbook_of(asked["workflow_id"]) is None, 15)
+    site.stage.supervisor.start("scheduler")
+    assert site.wait(asked["workflow_id"], 150)["status"] == "succeeded"
+    assert site.wait(site.client.release(asked["allocation_id"])["workflow_id"], 120)["status"] == "succeeded"
