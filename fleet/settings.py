@@ -39,7 +39,7 @@ class Settings(BaseSettings):
     kubeconfig: Path | None = None
     tinkerbell_namespace: str = "tinkerbell"
     metadata_url: str = Field(
-        default="", description="where installed systems find Tinkerbell's metadata; cloud-init's own default where not set"
+        default="", description="where systems find Tinkerbell's metadata; cloud-init's own default where not set"
     )
     erase_template: str = Field(default="secure-erase", description="template of release and clean workflows")
 

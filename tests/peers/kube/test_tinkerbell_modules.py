@@ -65,7 +65,7 @@ class Controller:
         self.old = "currentAction" in schema["properties"]["status"]["properties"]
 
     def read(self, plural: str, name: str) -> Json:
-        answer = self.session.get(f"{self.url}/{plural}/{name}", timeout=10)
+        answer = self.session.get(f"{self.url}/{plural}/{name}".rstrip("/"), timeout=10)
         answer.raise_for_status()
         return dict(answer.json())
 
@@ -222,3 +222,37 @@ def test_a_workflow_that_is_deleted_while_it_is_waited_for_says_so(common: Json,
         workflow.run(params, False)
     thread.join(10)
     assert caught.value.code == "workflow_deleted"
+
+
+def test_with_the_machine_off_what_was_under_way_is_replaced_and_others_go(
+    common: Json, controller: Controller
+) -> None:
+    params = {
+        **common,
+        "name": "wf-6",
+        "template_ref": "tpl-6",
+        "hardware_ref": "hw-6",
+        "hardware_map": {"device_1": MAC},
+        "boot_options": None,
+        "labels": None,
+        "wait": False,
+        "fresh": True,
+    }
+    for template in ("tpl-6", "tpl-6-given-up", "tpl-6-shared"):
+        simple.run_template({**common, "name": template, "data": TEMPLATE, "labels": None}, False)
+    simple.run_hardware({**common, "name": "hw-6", "spec": SPEC, "labels": None}, False)
+    given_up = {**params, "fresh": False}
+    workflow.run({**given_up, "name": "given-up", "template_ref": "tpl-6-given-up"}, False)
+    workflow.run({**given_up, "name": "given-up-too", "template_ref": "tpl-6-shared"}, False)
+    workflow.run({**given_up, "name": "elsewhere", "template_ref": "tpl-6-shared", "hardware_ref": "hw-7"}, False)
+    assert workflow.run(params, False)["workflow"]["name"] == "wf-6"
+    left = {item["metadata"]["name"] for item in controller.read("workflows", "")["items"]}
+    assert left & {"given-up", "given-up-too", "elsewhere", "wf-6"} == {"elsewhere", "wf-6"}
+    templates = {item["metadata"]["name"] for item in controller.read("templates", "")["items"]}
+    assert templates >= {"tpl-6", "tpl-6-shared"}
+    assert "tpl-6-given-up" not in templates
+    # one that nobody has taken up is kept, one that was cut off is not
+    controller.set_state("wf-6", "PENDING")
+    assert not workflow.run(params, False)["changed"]
+    controller.set_state("wf-6", "RUNNING")
+    assert workflow.run(params, False)["workflow"]["name"] == "wf-6-2"

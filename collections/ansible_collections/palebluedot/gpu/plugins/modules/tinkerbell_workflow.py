@@ -53,9 +53,9 @@ options:
     type: dict
   fresh:
     description:
-      - The machine is off. An attempt that an agent had taken up will never end then and is replaced like a failed one, and other
-        Workflows of the same Hardware are removed, with the Templates that only they used, because an agent is served
-        whichever comes first.
+      - The machine is off. An attempt that an agent had taken up will never end then and is replaced like a failed one.
+      - Other Workflows of the same Hardware are removed, with the Templates that only they used, because an agent is
+        served whichever comes first.
     type: bool
     default: false
   wait:

@@ -89,7 +89,10 @@ class Series:
         if current is not None and self.dialect is None:
             self.dialect = dialect.judge(current)
         before, planned, created = current, current, False
-        if current is None or self._ended_badly(current):
+        fresh = bool(params.get("fresh"))
+        if fresh and not check_mode:
+            self._clear_others(params["hardware_ref"])
+        if current is None or self._ended_badly(current) or (fresh and self._cut_off(current)):
             number = self._number(current) + 1 if current else 1
             if not check_mode:
                 for stale in attempts:
