@@ -113,14 +113,16 @@ while True:
 
 
 @pytest.fixture
-def foreign(make_job: MakeJob, eventually: Eventually) -> Any:
+def foreign(make_job: MakeJob, eventually: Eventually) -> Iterator[Any]:
     """A job started by another process: (that process, pids of its fork server and supervisor, the job)."""
+    started: list[subprocess.Popen[str]] = []
 
     def start_there(playbook: str) -> tuple[subprocess.Popen[str], list[int], Job]:
         job = make_job(playbook, workflow_id=None)
         scheduler = subprocess.Popen(
             [sys.executable, "-c", SCHEDULER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
+        started.append(scheduler)
         assert scheduler.stdin is not None
         assert scheduler.stdout is not None
         with scheduler.stdin as pipe:
@@ -130,7 +132,10 @@ def foreign(make_job: MakeJob, eventually: Eventually) -> Any:
         eventually(lambda: sleeping(job))
         return scheduler, pids, job
 
-    return start_there
+    yield start_there
+    for scheduler in started:  # a test that failed half-way leaves nothing either
+        scheduler.kill()
+        scheduler.wait(10)
 
 
 def test_supervisors_and_playbooks_end_with_a_killed_scheduler(foreign: Any, eventually: Eventually) -> None:
