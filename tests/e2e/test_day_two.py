@@ -1,0 +1,88 @@
+"""What an infrastructure team does with servers that nobody is asking for just now: read, configure, switch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.support.site import Site
+
+pytestmark = pytest.mark.e2e
+# telemetry and alerts by hand here, so that a test sees its own round
+SITE = {"servers": 2, "environment": {"PALEBLUEDOT_COLLECT_INTERVAL_S": "0"}}
+
+
+def machine(site: Site, name: str = "gpu-001") -> dict[str, Any]:
+    return dict(site.lab("GET", f"/machines/{name}"))
+
+
+def test_a_round_of_telemetry_is_stored_and_a_hot_gpu_raises_an_alert_that_goes_away(site: Site) -> None:
+    site.playbook("power.yml", "-e", "target=gpu-001", "-e", "state=on")
+    assert machine(site)["power"] == "On"
+    site.playbook("collect.yml")
+    server = site.client.server("gpu-001")
+    gpu = server["gpus"][0]
+    status = site.client.gpu_status(gpu["id"])
+    figures = status["figures"]
+    assert figures["temperature"] == pytest.approx(machine(site)["gpus"][0]["temperature_celsius"], abs=5)
+    assert figures["power_consumption"] > 0
+    assert list(site.client.alerts(status="firing")) == []
+
+    site.lab("POST", "/machines/gpu-001/temperature", {"gpu": "GPU_SXM_1", "celsius": 95})
+    site.playbook("collect.yml")
+    firing = site.until(lambda: list(site.client.alerts(status="firing")), 30)
+    assert [alert["gpu_id"] for alert in firing] == [gpu["id"]]
+    assert firing[0]["server_id"] == server["id"]
+
+    site.lab("POST", "/machines/gpu-001/temperature", {"gpu": "GPU_SXM_1", "celsius": None})
+    site.playbook("collect.yml")
+    site.until(lambda: not list(site.client.alerts(status="firing")), 30)
+    assert [alert["id"] for alert in site.client.alerts(status="resolved")] == [firing[0]["id"]]
+
+
+def test_a_dead_bmc_among_them_is_counted_and_the_others_are_stored(site: Site) -> None:
+    site.lab(
+        "POST", "/faults", {"machine": "gpu-002", "layer": "redfish", "match": "* *", "kind": "drop", "count": None}
+    )
+    try:
+        said = site.playbook("collect.yml").stdout
+    finally:
+        site.lab("DELETE", "/faults")
+    assert "gpu-002" in said
+    assert "connection_dropped" in said or "unreachable" in said
+
+
+def test_configure_shows_the_drift_and_changes_it_only_when_told(site: Site) -> None:
+    wanted = '{"hardware_profile": {"bios": {"TurboMode": "Disable"}, "boot_order": []}}'
+    before = machine(site).get("bios_pending")
+    mark = site.mark()
+    shown = site.playbook("configure.yml", "--check", "--diff", "-e", "target=gpu-001", "-e", wanted).stdout
+    assert "TurboMode" in shown
+    assert "Disable" in shown
+    assert [entry for entry in site.log("gpu-001", mark) if "Bios" in entry["action"]] == []
+    assert machine(site).get("bios_pending") == before
+    changed = site.playbook("configure.yml", "-e", "target=gpu-001", "-e", wanted).stdout
+    assert "changed=1" in changed
+    assert [entry for entry in site.log("gpu-001", mark) if "Bios" in entry["action"]]
+    again = site.playbook("configure.yml", "-e", "target=gpu-001", "-e", wanted).stdout
+    assert "changed=0" in again
+
+
+def test_hands_off_stops_power_and_configure(site: Site) -> None:
+    site.client.set_server_flags("gpu-002", {"hands_off": True, "reason": "on loan to the vendor"})
+    try:
+        before = machine(site, "gpu-002")["power_actions"]
+        done = site.playbook("power.yml", "-e", "target=gpu-002", "-e", "state=on", check=False)
+        assert done.returncode != 0
+        assert "hands are off" in done.stdout
+        assert machine(site, "gpu-002")["power_actions"] == before
+    finally:
+        site.client.set_server_flags("gpu-002", {"hands_off": False, "reason": None})
+
+
+def test_discovering_again_changes_nothing(site: Site) -> None:
+    said = site.playbook("discover.yml", "-e", "target=all").stdout
+    assert "failed=0" in said
+    assert {server["state"] for server in site.client.servers()} == {"available"}
+    assert all(len(server["gpus"]) == 8 for server in site.client.servers())
