@@ -93,11 +93,24 @@ def _contract(spec: dict[str, Any], schema: Schema) -> Struct:
     return Struct(value, {"properties": fields}, "templateHardwareData")
 
 
+class _StrictLoader(yaml.BaseLoader):
+    """Every scalar stays the text it is, as where Go decodes into strings (MODE: 0600); a key stands once in a map."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f'key "{key.value}" already set in map', key.start_mark
+                )
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
 def parse(text: str) -> Plan:
     """Read a rendered template. Raises TemplateError."""
     try:
-        # every scalar stays the text it is, as it does where Go decodes into strings (MODE: 0600)
-        document = yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506 - builds strings, lists and maps only
+        document = yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - builds strings, lists and maps only
     except yaml.YAMLError as error:
         raise TemplateError(f"parsing yaml data: {error}") from None
     if not isinstance(document, dict):

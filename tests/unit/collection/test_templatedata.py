@@ -71,3 +71,9 @@ def test_names_are_unique() -> None:
 def test_what_is_no_template_at_all(data: str, words: str) -> None:
     with pytest.raises(InvalidInput, match=words):
         templatedata.check("t", data)
+
+
+def test_a_key_that_stands_twice_is_a_mistake() -> None:
+    doubled = yaml.safe_dump(template()) + "name: again\n"
+    with pytest.raises(InvalidInput, match="name stands twice"):
+        templatedata.check("t", doubled)

@@ -132,3 +132,9 @@ def test_durations_read_as_the_agent_writes_them(seconds: float, text: str) -> N
 def test_ulids_are_in_the_order_of_time() -> None:
     assert len(ulid()) == 26
     assert ulid()[:9] <= ulid()[:9]
+
+
+def test_a_key_that_stands_twice_in_a_mapping_is_refused() -> None:
+    text = "version: '0.1'\nname: a\nname: b\nglobal_timeout: 5\ntasks: []\n"
+    with pytest.raises(TemplateError, match="already set"):
+        parse(text)

@@ -44,7 +44,9 @@ def _mistakes(data: str) -> list[str]:
         return [f"it has {size} bytes, and Tinkerbell takes {LARGEST} at most"]
     try:
         # the same safe loader, written in C where there is one: ten times as fast
-        document = yaml.load(data, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        twice = _twice(yaml.compose(data, Loader=loader))
+        document = yaml.load(data, Loader=loader)  # noqa: S506
     except yaml.YAMLError as problem:
         if _EXPRESSION in data:
             # An expression outside of quotes is fine for Tinkerbell, which renders before it parses.
@@ -52,7 +54,8 @@ def _mistakes(data: str) -> list[str]:
         return [f"it is not YAML: {' '.join(str(problem).split())}"]
     if not isinstance(document, dict):
         return ["it is not a mapping"]
-    found = []
+    # Tinkerbell reads strictly; most readers of YAML silently take the last.
+    found = [f"{key} stands twice in one mapping (line {line})" for key, line in twice]
     if not document.get("name"):
         found.append("name is missing")
     # A missing or zero global_timeout is TIMEOUT at once, in both generations.
@@ -63,6 +66,23 @@ def _mistakes(data: str) -> list[str]:
     found += _unique(tasks, "task")
     for task in tasks:
         found += _task(task)
+    return found
+
+
+def _twice(node: Any) -> list[tuple[str, int]]:
+    """Keys that stand twice in one mapping, with the line of the second."""
+    found: list[tuple[str, int]] = []
+    if isinstance(node, yaml.MappingNode):
+        seen = set()
+        for key, value in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in seen:
+                    found.append((key.value, key.start_mark.line + 1))
+                seen.add(key.value)
+            found += _twice(value)
+    elif isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            found += _twice(item)
     return found
 
 
