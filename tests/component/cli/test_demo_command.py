@@ -46,7 +46,13 @@ def start(directory: Path, *arguments: str) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=as_at_a_terminal,
     )
+
+
+def as_at_a_terminal() -> None:
+    """A shell that puts a job into the background has it ignore Ctrl-C, and its children with it: not at a terminal."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def test_the_whole_way(tmp_path: Path) -> None:
