@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from typing import Any, NoReturn, TypeVar
 
@@ -69,6 +70,8 @@ def _check_text(value: Any, pointer: str, depth: int) -> None:
                 f"The text at {pointer} has a NUL character or half of a surrogate pair.",
                 errors=[{"field": pointer.lstrip("#/"), "pointer": pointer, "detail": "Not storable as text."}],
             )
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise ApiError("malformed_json", f"The number at {pointer} is too large.")
     elif isinstance(value, dict):
         for key, item in value.items():
             _check_text(key, pointer, depth + 1)

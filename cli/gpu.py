@@ -14,6 +14,7 @@ from cli.problems import EXIT_FAILED, Problem
 from cli.timeline import FINAL, Timeline, failure
 
 WAIT_S = 3600
+ENDED = {"released", "rejected", "failed", "cancelled"}
 
 
 def parse_parameters(ctx: click.Context, option: click.Parameter, values: tuple[str, ...]) -> dict[str, Any]:
@@ -89,6 +90,12 @@ def allocate(
         "executor": "external" if external else None,
     }
     with client.service() as api:
+        if not ssh_keys and not api.ssh_keys():
+            console.err.print(
+                "[yellow]You have no SSH key here, so nobody can log in to the servers[/]; "
+                "first: palebluedot key add ~/.ssh/id_ed25519.pub",
+                soft_wrap=True,
+            )
         accepted = api.allocate({name: value for name, value in fields.items() if value is not None}, request=request)
         allocation_id, workflow_id = accepted["allocation_id"], accepted["workflow_id"]
         if wait and not external:
@@ -101,8 +108,16 @@ def allocate(
         console.print_json(allocation)
         return
     console.out.print(f"{allocation_id} is", console.state(allocation["status"]))
-    for line in ssh_commands(allocation):
-        console.out.print(f"  {line}", soft_wrap=True)
+    if allocation["status"] == "active":
+        for line in ssh_commands(allocation):
+            console.out.print(f"  {line}", soft_wrap=True)
+        return
+    if allocation["status"] in ENDED:
+        raise Problem(
+            f"{allocation_id} is {allocation['status']}",
+            answer=allocation.get("end_reason"),
+            next="A name is used once: ask again with another --request",
+        )
     if external:
         console.out.print(
             f"Run it: ansible-playbook playbooks/allocate.yml -e workflow_id={workflow_id}", soft_wrap=True
@@ -146,14 +161,11 @@ def release(allocation_id: str, external: bool, wait: bool, as_json: bool) -> No
 def _overview(as_json: bool) -> None:
     with client.service() as api:
         profile, quota = api.profile(), api.quota()
-        gpus = api.gpus_available()
-        allocations = [
-            a for a in api.allocations() if a["status"] not in {"released", "rejected", "failed", "cancelled"}
-        ]
+        free = sum(1 for _ in api.items("/api/v1/gpu/available"))
+        allocations = [a for a in api.allocations() if a["status"] not in ENDED]
         workflows = [w for w in api.workflows() if w["status"] not in FINAL]
         servers = list(api.servers()) if profile["role"] != "user" else None
         freeze = api.freeze()
-    free = len(gpus["items"]) if "items" in gpus else gpus.get("count")
     if as_json:
         answer: dict[str, Any] = {
             "user": profile,

@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import click
 
-from cli import account, database, demo, doctor, gpu, inventory, lab, login, run, server
+from cli import account, database, demo, doctor, gpu, inventory, key, lab, login, run, server
 from cli.problems import EXIT_FAILED, EXIT_INTERRUPTED, Problem
 
 
@@ -51,6 +51,7 @@ for command in (
     gpu.status,
     gpu.unfreeze,
     inventory.inventory,
+    key.key,
     lab.lab,
     login.login,
     login.logout,

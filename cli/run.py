@@ -117,6 +117,11 @@ def _serve_lab(servers: int) -> None:
                     f"PALEBLUEDOT_TOKEN_FILE={person.token_file}",
                     soft_wrap=True,
                 )
+            console.err.print(
+                f"  playbooks by hand, doctor and the like also want   export PALEBLUEDOT_DATA_DIR={directory} "
+                f"PALEBLUEDOT_KUBECONFIG={play.facts['kubeconfig']} PALEBLUEDOT_API_PORT={settings.api_port}",
+                soft_wrap=True,
+            )
             play.supervisor.watch()
     finally:
         _tell_left(children.end_orphans())

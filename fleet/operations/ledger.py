@@ -5,6 +5,7 @@ Both calls may be repeated (an answer may get lost): the same call gets the same
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -251,9 +252,29 @@ def _held(session: Session, workflow: Workflow, server: Server) -> AllocationSer
 def _failure(error: dict[str, Any] | None, server: Server, step: str) -> dict[str, Any]:
     """The error as it is kept: with host, step and a message, whatever the playbook left out."""
     said = {key: value for key, value in (error or {}).items() if value is not None}
-    failure = {"code": "step_failed", "host": server.name, "step": step, "retryable": False, **said}
+    failure = {"code": "step_failed", "host": server.name, "retryable": False, **said}
+    failure |= {"server": server.name, "step": step, "code": str(failure["code"]), "host": str(failure["host"])}
     failure["message"] = str(failure.get("message") or failure.get("answer") or f"{step} failed without a message")
     return failure
+
+
+def _address(value: Any) -> str | None:
+    """An address that a step reported. Raises Invalid for anything else."""
+    if value in (None, ""):
+        return None
+    try:
+        return str(ipaddress.ip_address(str(value)))
+    except ValueError as error:
+        raise Invalid(f"{value!r} is no address", code="invalid_result", step="hand_over") from error
+
+
+def _port(value: Any) -> int | None:
+    """A port that a step reported. Raises Invalid for anything else."""
+    if value in (None, ""):
+        return None
+    if not str(value).isdecimal() or not 1 <= int(str(value)[:10]) <= 65535:
+        raise Invalid(f"{value!r} is no port", code="invalid_result", step="hand_over")
+    return int(value)
 
 
 def _server_reaches(
@@ -292,9 +313,9 @@ def _server_done(
                 facts.update(row.result)
         held.hand_over = facts
         settings = get_settings()
-        held.address = facts.get("address") or held.address
-        held.ssh_port = int(facts.get("ssh_port") or held.ssh_port or settings.ssh_port)
-        held.ssh_user = facts.get("ssh_user") or held.ssh_user or settings.ssh_user
+        held.address = _address(facts.get("address")) or held.address
+        held.ssh_port = _port(facts.get("ssh_port")) or held.ssh_port or settings.ssh_port
+        held.ssh_user = str(facts.get("ssh_user") or held.ssh_user or settings.ssh_user)[:64]
         states.reach(session, server, "active", actor, "handed over", workflow.id)
         states.reach(session, held, "active", actor, None, workflow.id)
         return

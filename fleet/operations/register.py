@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections import Counter
 from dataclasses import dataclass, field
@@ -32,6 +33,8 @@ from fleet.operations import fleetflags, lookup, settle, workflows
 MOST_GPUS = 128
 GPU_TEXTS = {"id": 100, "model": 128, "serial_number": 128, "pci_address": 32, "uuid": 64}
 DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+# goes into Tinkerbell templates as it is
+DEVICE = re.compile(r"/dev/[A-Za-z0-9/_.:-]{1,120}")
 MAC = re.compile(r"([0-9a-f]{2}:){5}[0-9a-f]{2}")
 PURPOSES = ("provisioning", "quarantine", "tenant", "management")
 BMC_PROTOCOLS = ("auto", "redfish", "ipmi")
@@ -163,6 +166,22 @@ def _put(row: Any, values: dict[str, Any]) -> bool:
     return changed
 
 
+def _must_stand_alone(session: Session, entry: dict[str, Any], cidr: str | None) -> None:
+    """Refuse addresses that another network hands out too: two tenants would get the same one."""
+    if cidr is None:
+        return
+    mine = ipaddress.ip_network(cidr)
+    if mine.is_multicast or mine.is_unspecified or mine.prefixlen == 0:
+        raise _wrong("network", entry, f"{cidr} holds no addresses for servers")
+    others = session.execute(select(Network.name, Network.cidr).where(Network.name != entry["name"]))
+    for name, other in others:
+        if other is None:
+            continue
+        theirs = ipaddress.ip_network(other)
+        if mine.version == theirs.version and mine.overlaps(theirs):
+            raise _wrong("network", entry, f"{cidr} overlaps {other} of the network {name}")
+
+
 def _network(session: Session, entry: dict[str, Any]) -> tuple[bool, bool]:
     _only("network", entry, NETWORK_FIELDS)
     row = session.scalar(select(Network).where(Network.name == entry["name"]))
@@ -186,6 +205,7 @@ def _network(session: Session, entry: dict[str, Any]) -> tuple[bool, bool]:
     twin = session.scalar(select(Network.name).where(Network.vlan == values["vlan"], Network.name != entry["name"]))
     if twin is not None:
         raise _wrong("network", entry, f"VLAN {values['vlan']} is that of {twin}")
+    _must_stand_alone(session, entry, values["cidr"])
     if not created and any(getattr(row, key) != values[key] for key in ("purpose", "vlan", "cidr", "gateway")):
         used = session.scalar(select(IpAddress.id).where(IpAddress.network_id == row.id).limit(1))
         if used is not None or row.allocation_id is not None:
@@ -248,6 +268,9 @@ def _server(session: Session, entry: dict[str, Any]) -> tuple[bool, bool]:
         values["disks"] = disks = disks.split()
     if disks is not None and not (isinstance(disks, list) and all(isinstance(disk, str) for disk in disks)):
         raise _wrong("server", entry, "disks is a list of device paths")
+    for disk in disks or []:
+        if not DEVICE.fullmatch(disk):
+            raise _wrong("server", entry, f"{disk!r} is no device path such as /dev/nvme0n1")
     changed = _put(row, values)
     session.add(row)
     session.flush()
@@ -352,7 +375,11 @@ def _nics(session: Session, server: Server, entry: dict[str, Any]) -> bool:
         if nic.get("switch"):
             switch = session.scalar(select(Switch).where(Switch.name == str(nic["switch"])))
             if switch is None:
-                raise _wrong("server", entry, f"the switch {nic['switch']} is not in the record")
+                raise _wrong(
+                    "server",
+                    entry,
+                    f"the switch {nic['switch']} is not in the record: import its `switches` entry too",
+                )
             switch_id = switch.id
         port = str(nic["port"])[:128] if nic.get("port") else None
         row = session.scalar(select(ServerNic).where(ServerNic.mac == mac))
@@ -408,9 +435,10 @@ def record_inspection(session: Session, actor: Actor, server: str, facts: dict[s
     if bmc.get("protocol") in ("redfish", "ipmi") and row.bmc_protocol == "auto":
         row.bmc_protocol = bmc["protocol"]
     if bmc.get("disks") and not row.disks:
-        row.disks = [
+        named = [
             str(disk["device"] if isinstance(disk, dict) and disk.get("device") else disk) for disk in bmc["disks"]
         ]
+        row.disks = [device for device in named if DEVICE.fullmatch(device)]
     _config(session, row, bmc, nics)
     if isinstance(bmc.get("gpus"), list):
         _gpus(session, row, actor, bmc["gpus"])

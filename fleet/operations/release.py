@@ -15,6 +15,18 @@ from fleet.settings import get_settings
 RELEASABLE = ("reserved", "provisioning", "active", "suspended")
 
 
+def _take_over_unclaimed(session: Session, workflow: Workflow, actor: Actor) -> None:
+    """A release that waits for a hand which does not come is the service's, when somebody asks the service for it."""
+    if workflow.executor == "service" or workflow.claimed_by is not None:
+        return
+    if workflow.status not in ("pending", "waiting"):
+        return
+    workflow.executor = "service"
+    workflow.resume_by = None
+    workflow.not_before = None
+    states.reach(session, workflow, "pending", actor, "the service was asked for it", workflow.id)
+
+
 def start_release(
     session: Session, actor: Actor, identifier: str, executor: str = "service", reason: str = "released by request"
 ) -> Workflow:
@@ -31,10 +43,15 @@ def start_release(
         raise Forbidden("a job's token may not release", next="use a user's or an operator's account")
     if allocation.user_id != actor.id and actor.role not in STAFF:
         raise Forbidden(f"{allocation.id} belongs to somebody else", next="ask its owner or an operator to release it")
+    if executor != "service":
+        # whoever may not run it by hand would only park the servers
+        actor.require(*STAFF)
     running = session.scalar(
         select(Workflow).where(Workflow.allocation_id == allocation.id, Workflow.kind == "release")
     )
     if running is not None:
+        if executor == "service":
+            _take_over_unclaimed(session, running, actor)
         return running
     if allocation.status not in RELEASABLE:
         raise StateConflict(

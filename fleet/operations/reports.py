@@ -118,4 +118,8 @@ def _row(session: Session, workflow_id: str, server_id: str, kind: str) -> Machi
 def _clean(key: str, value: Any) -> Any:
     if any(part in key.lower() for part in _SECRET_KEYS):
         return "***"
+    if isinstance(value, dict):
+        return {name: _clean(str(name), item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_clean("", item) for item in value]
     return value

@@ -92,7 +92,7 @@ def set_password(session: Session, actor: Actor, username: str, password: str) -
     user.password_hash = _hashed(password)
     user.failed_logins = 0
     user.locked_until = None
-    user.tokens_valid_from = clock.now(session).replace(microsecond=0)
+    user.tokens_valid_from = clock.now(session)
     audit.record(session, actor, "user.set_password", user.id)
     return user
 

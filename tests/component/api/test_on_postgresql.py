@@ -75,7 +75,7 @@ def test_the_whole_flow_with_many_at_once(app: Flask) -> None:
     Runner.claim(robot, mine["workflow_id"]).run_all({"hand_over": {"address": "127.0.0.9", "ssh_port": 22}})
     person = people[winner]
     assert (person.get(f"/allocations/{mine['allocation_id']}").json or {})["status"] == "active"
-    released = person.delete(f"/gpu/{mine['allocation_id']}/release?executor=external").json or {}
+    released = robot.delete(f"/gpu/{mine['allocation_id']}/release?executor=external").json or {}
     Runner.claim(robot, released["workflow_id"]).run_all()
     assert (person.get(f"/allocations/{mine['allocation_id']}").json or {})["status"] == "released"
     assert len((person.get("/gpu/available").json or {})["items"]) == 8

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import asyncssh
 import pytest
 
 from cli import children, stage
@@ -81,9 +82,17 @@ def terminal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
                 continue
 
 
-def test_allocate_status_and_release(terminal: Terminal) -> None:
+def test_allocate_status_and_release(terminal: Terminal, tmp_path: Path) -> None:
+    public_key = tmp_path / "id_ed25519.pub"
+    public_key.write_text(asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode())
+    added = terminal("key", "add", str(public_key), "--name", "laptop")
+    assert added.returncode == 0, added.stderr
+    (known,) = json.loads(terminal("key", "list", "--json").stdout)
+    assert known["name"] == "laptop"
+
     ran = terminal("allocate", "--gpus", "8", "--template", "ubuntu-24.04", "--request", "mine")
     assert ran.returncode == 0, ran.stderr
+    assert "no SSH key" not in ran.stderr
     assert "hand_over" in ran.stderr  # the steps were shown
     assert "ssh -p" in ran.stdout
     allocation_id = ran.stdout.split()[0]
@@ -108,6 +117,11 @@ def test_allocate_status_and_release(terminal: Terminal) -> None:
     assert ran.returncode == 0, ran.stderr
     assert "secure_erase" in ran.stderr
     assert f"{allocation_id} is released" in ran.stdout
+    assert terminal("key", "remove", known["id"]).returncode == 0
+    over = terminal("allocate", "--gpus", "8", "--template", "ubuntu-24.04", "--request", "mine")
+    assert over.returncode == 1
+    assert "another --request" in over.stderr
+    assert "no SSH key" in over.stderr
     log = terminal("lab", "log", "--machine", allocation["servers"][0]["name"], "--json")
     assert any("erase" in json.dumps(json.loads(line)) for line in log.stdout.splitlines())
 

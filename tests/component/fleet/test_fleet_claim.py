@@ -193,7 +193,7 @@ def test_a_release_by_hand_waits_too_unless_it_takes_over(fleet: Site) -> None:
     allocation = fleet.reserve()
     fleet.claim_next("job-1")
     with fleet.database.transaction() as session:
-        cleaning = release.start_release(session, fleet.ada, allocation, executor="external")
+        cleaning = release.start_release(session, fleet.admin, allocation, executor="external")
     with pytest.raises(errors.ClaimHeld) as caught:
         by_hand(fleet, cleaning.id)
     assert caught.value.detail["holder"] == "job-1"

@@ -66,7 +66,7 @@ def test_releasing_what_nobody_began(fleet: Site) -> None:
 
 
 def test_a_release_may_be_run_by_hand(fleet: Site) -> None:
-    workflow = start(fleet, fleet.active(), executor="external")
+    workflow = start(fleet, fleet.active(), fleet.admin, executor="external")
     assert (workflow.executor, workflow.resume_by is not None) == ("external", True)
     with fleet.database.transaction() as session:
         claimed = claim.claim(session, fleet.admin, workflow.id, "hand")
