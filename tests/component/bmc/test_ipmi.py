@@ -12,9 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc import bios, boot, info, ipmi_pool, metrics, power
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.deadline import Deadline
-from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.ipmi import IpmiBmc
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.ipmi import pool as ipmi_pool
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.ipmi.client import IpmiBmc
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.operations import bios_attributes as bios
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.operations import bmc_boot as boot
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.operations import bmc_info as info
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.operations import bmc_metrics_info as metrics
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.operations import bmc_power as power
 from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import (
     AuthenticationError,
     DeadlineExceeded,
@@ -134,7 +139,7 @@ def test_threads_share_the_pool(ipmi_bmc: Any) -> None:
 
 
 def test_auto_falls_back_to_ipmi_where_redfish_refuses(ipmi_bmc: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc import ipmi
+    from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.ipmi import client as ipmi
 
     monkeypatch.setattr(ipmi, "PORT", ipmi_bmc.ipmi_port)
     auto = {"bmc_protocol": "auto", "subset": ["power", "system"]}

@@ -5,7 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc import bios, boot, info, metrics, power
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.operations import bios_attributes as bios
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.operations import bmc_boot as boot
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.operations import bmc_info as info
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.operations import bmc_metrics_info as metrics
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.operations import bmc_power as power
 
 
 def entry_of(params: dict[str, Any]) -> dict[str, Any]:

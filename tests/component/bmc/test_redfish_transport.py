@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc import info
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.base import AnswerLost
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.deadline import Deadline
-from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.transport import RedfishTransport
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.operations import bmc_info as info
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish.transport import RedfishTransport
 from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import (
     AuthenticationError,
     BadAnswer,
@@ -118,7 +118,7 @@ def test_an_answer_that_breaks_off(raw_bmc: Any) -> None:
 
 
 def test_an_endless_answer_is_not_swallowed(raw_bmc: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc import https
+    from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish import https
 
     monkeypatch.setattr(https, "LARGEST_ANSWER_BYTES", 100_000)
 

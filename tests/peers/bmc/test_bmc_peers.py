@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc import boot, info, power
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.operations import bmc_boot as boot
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.operations import bmc_info as info
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.operations import bmc_power as power
 from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import AuthenticationError, BadAnswer, Unsupported
 
 pytestmark = pytest.mark.peers

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc import metrics
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.base import GpuMetrics, Metrics
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.operations import bmc_metrics_info as metrics
 from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import InvalidInput, Unreachable
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc import gpus, readings, registry
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.deadline import Deadline
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish import gpus, readings, registry
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.vendors import GENERIC
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.vendors.ami import AMI_DGX
 from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import InvalidInput

@@ -32,7 +32,7 @@ def test_every_module_is_routed_and_has_an_action_plugin_of_its_name() -> None:
         assert family in FAMILIES
         text = (ROOT / f"plugins/action/{name}.py").read_text()
         assert f"from ansible_collections.palebluedot.gpu.plugins.action.{family} import ActionModule" in text
-        assert f'"{name}"' in (ROOT / f"plugins/action/{family}.py").read_text(), "preloaded by its family"
+        assert f'preload("{name}")' in text
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -116,8 +116,8 @@ def test_every_module_supports_check_mode(name: str) -> None:
 @pytest.mark.parametrize(
     ("family", "package"),
     [
-        ("bmc.transport", "redfish"),
-        ("bmc.ipmi", "pyghmi"),
+        ("bmc.redfish.transport", "redfish"),
+        ("bmc.ipmi.client", "pyghmi"),
         ("tinkerbell.kube", "kubernetes"),
         ("switch.gnmi", "pygnmi"),
         ("tinkerbell.templatedata", "PyYAML"),
@@ -128,8 +128,8 @@ def test_a_package_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, fam
     loaded = importlib.import_module(f"ansible_collections.palebluedot.gpu.plugins.module_utils.{family}")
     monkeypatch.setattr(loaded, "MISSING", ImportError(f"No module named {package!r}"))
     calls: dict[str, Any] = {
-        "bmc.transport": lambda: loaded.RedfishTransport("a", None, "", ""),
-        "bmc.ipmi": lambda: loaded.IpmiBmc("a", None, "", "", timeout=1).power_state(),
+        "bmc.redfish.transport": lambda: loaded.RedfishTransport("a", None, "", ""),
+        "bmc.ipmi.client": lambda: loaded.IpmiBmc("a", None, "", "", timeout=1).power_state(),
         "tinkerbell.kube": lambda: loaded.Kube(),
         "switch.gnmi": lambda: loaded.Session("a", 1, None, username="", password="", ca_path=None, seconds=1),
         "tinkerbell.templatedata": lambda: loaded.check("t", "name: t"),

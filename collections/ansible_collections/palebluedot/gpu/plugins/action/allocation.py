@@ -4,11 +4,14 @@
 """The service family's plugin under the name of its module.
 
 The strategy plugins load an action plugin of the task's own name before they fork, and follow no ``action_plugin`` of
-meta/runtime.yml: with this file the family's imports are paid once, in the parent, instead of once a host.
+meta/runtime.yml: with this file the module's imports are paid once, in the parent, instead of once a host.
 """
 
 from __future__ import annotations
 
 from ansible_collections.palebluedot.gpu.plugins.action.service import ActionModule
+from ansible_collections.palebluedot.gpu.plugins.plugin_utils.inworker import preload
 
 __all__ = ["ActionModule"]
+
+preload("allocation")

@@ -5,11 +5,10 @@
 
 from __future__ import annotations
 
-from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.https import warm_up
-from ansible_collections.palebluedot.gpu.plugins.plugin_utils.inworker import InWorkerAction, preload
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish.https import warm_up
+from ansible_collections.palebluedot.gpu.plugins.plugin_utils.inworker import InWorkerAction
 
 warm_up()
-preload("bios_attributes", "bmc_boot", "bmc_info", "bmc_metrics_info", "bmc_power")
 
 
 class ActionModule(InWorkerAction):

@@ -9,9 +9,7 @@ import os
 from typing import Any
 
 from ansible_collections.palebluedot.gpu.plugins.module_utils.service.claimant import claimant_of
-from ansible_collections.palebluedot.gpu.plugins.plugin_utils.inworker import InWorkerAction, preload
-
-preload("allocation", "machine_report_info", "server", "workflow_step")
+from ansible_collections.palebluedot.gpu.plugins.plugin_utils.inworker import InWorkerAction
 
 
 class ActionModule(InWorkerAction):

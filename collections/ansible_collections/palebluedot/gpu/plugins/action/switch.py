@@ -5,9 +5,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.palebluedot.gpu.plugins.plugin_utils.inworker import InWorkerAction, preload
-
-preload("switch_port")
+from ansible_collections.palebluedot.gpu.plugins.plugin_utils.inworker import InWorkerAction
 
 
 class ActionModule(InWorkerAction):

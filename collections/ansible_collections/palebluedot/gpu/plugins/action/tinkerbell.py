@@ -5,9 +5,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.palebluedot.gpu.plugins.plugin_utils.inworker import InWorkerAction, preload
-
-preload("tinkerbell_hardware", "tinkerbell_template", "tinkerbell_workflow")
+from ansible_collections.palebluedot.gpu.plugins.plugin_utils.inworker import InWorkerAction
 
 
 class ActionModule(InWorkerAction):

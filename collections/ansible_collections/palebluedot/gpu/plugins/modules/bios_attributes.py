@@ -91,7 +91,7 @@ error:
 """
 
 from ansible_collections.palebluedot.gpu.plugins.module_utils import options
-from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.bios import run
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.operations.bios_attributes import run
 from ansible_collections.palebluedot.gpu.plugins.module_utils.entry import execute
 
 SPEC = {

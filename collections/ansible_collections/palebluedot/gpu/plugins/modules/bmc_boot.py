@@ -102,7 +102,7 @@ error:
 """
 
 from ansible_collections.palebluedot.gpu.plugins.module_utils import options
-from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.boot import run
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.operations.bmc_boot import run
 from ansible_collections.palebluedot.gpu.plugins.module_utils.entry import execute
 
 SPEC = {

@@ -134,7 +134,7 @@ error:
 """
 
 from ansible_collections.palebluedot.gpu.plugins.module_utils import options
-from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.info import run
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.operations.bmc_info import run
 from ansible_collections.palebluedot.gpu.plugins.module_utils.entry import execute
 
 SUBSETS = ["power", "system", "bios", "gpus", "managers", "capabilities"]

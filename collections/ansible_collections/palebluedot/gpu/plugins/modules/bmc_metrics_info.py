@@ -213,7 +213,7 @@ error:
 """
 
 from ansible_collections.palebluedot.gpu.plugins.module_utils import options
-from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.metrics import run
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.operations.bmc_metrics_info import run
 from ansible_collections.palebluedot.gpu.plugins.module_utils.entry import execute
 
 SPEC = {

@@ -90,7 +90,7 @@ error:
 """
 
 from ansible_collections.palebluedot.gpu.plugins.module_utils import options
-from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.power import run
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.operations.bmc_power import run
 from ansible_collections.palebluedot.gpu.plugins.module_utils.entry import execute
 
 SPEC = {

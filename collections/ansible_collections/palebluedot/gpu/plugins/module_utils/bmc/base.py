@@ -5,13 +5,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
-from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import PaleBlueDotError, Unreachable
+from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import PaleBlueDotError, Unreachable, Unsupported
+
+F = TypeVar("F")
 
 SUBSETS = ("power", "system", "bios", "gpus", "managers", "capabilities")
 
@@ -225,6 +227,18 @@ class Bmc(ABC):
         """What this BMC offers."""
 
     @abstractmethod
+    def facet(self, *, redfish: Callable[[Any], F] | None = None, ipmi: Callable[[Any], F] | None = None) -> F:
+        """One more subject of this BMC (accounts, logs, firmware, ...), made for the protocol that it speaks.
+
+        What nearly every module needs is a method of this class; the rest would make it a class about everything. Each
+        further subject is an abstract class in ``facets/``, with a class for each protocol that can do it.
+
+        :param redfish: makes it from a `redfish.client.RedfishBmc`; None: Redfish has no such thing.
+        :param ipmi: makes it from an `ipmi.client.IpmiBmc`; None: IPMI has no such thing.
+        :raises errors.Unsupported: for the protocol that has none.
+        """
+
+    @abstractmethod
     def close(self) -> None:
         """Log out and close the connection; never raises."""
 
@@ -235,3 +249,15 @@ class Bmc(ABC):
         self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def no_facet(protocol: str, host: str, other: str) -> Unsupported:
+    """The error of a subject that a protocol does not have."""
+    return Unsupported(
+        f"{protocol} cannot do this",
+        code="protocol_unsupported",
+        host=host,
+        tried=f"the operation over {protocol}",
+        answer="the protocol has no such thing",
+        next=f"Use bmc_protocol={other}.",
+    )

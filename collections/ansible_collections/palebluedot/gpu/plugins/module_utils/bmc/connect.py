@@ -9,9 +9,9 @@ from typing import Any
 
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.base import Bmc
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.either import RedfishOrIpmi
-from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.ipmi import IpmiBmc
-from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish import RedfishBmc
-from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.transport import RedfishTransport
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.ipmi.client import IpmiBmc
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish.client import RedfishBmc
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish.transport import RedfishTransport
 from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import InvalidInput
 
 

@@ -28,6 +28,7 @@ from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import (
 )
 
 T = TypeVar("T")
+F = TypeVar("F")
 
 
 class RedfishOrIpmi(Bmc):
@@ -121,6 +122,12 @@ class RedfishOrIpmi(Bmc):
 
     def set_bios(self, attributes: Mapping[str, Any], *, apply_time: str) -> Task | None:
         return self._do(lambda bmc: bmc.set_bios(attributes, apply_time=apply_time))
+
+    def facet(self, *, redfish: Callable[[Any], F] | None = None, ipmi: Callable[[Any], F] | None = None) -> F:
+        if self._chosen is None:
+            self.power_state()  # a harmless read settles which protocol it is before anything is written
+        assert self._chosen is not None
+        return self._chosen.facet(redfish=redfish, ipmi=ipmi)
 
     def metrics(self) -> Metrics:
         return self._do(lambda bmc: bmc.metrics())

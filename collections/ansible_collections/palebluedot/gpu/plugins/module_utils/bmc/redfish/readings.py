@@ -13,8 +13,8 @@ from typing import Any
 
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.base import GpuMetrics, Metrics
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.deadline import Deadline
-from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.gpus import CHASSIS, SYSTEMS, slot_order
-from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.registry import Reader
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish.gpus import CHASSIS, SYSTEMS, slot_order
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish.registry import Reader
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.values import (
     dig,
     leaf,

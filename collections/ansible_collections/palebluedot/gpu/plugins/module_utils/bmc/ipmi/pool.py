@@ -1,6 +1,6 @@
 # Copyright (c) 2026 Pale Blue Dot contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Processes that talk IPMI (``ipmi_worker.py``), and their deadlines."""
+"""Processes that talk IPMI (``worker.py``), and their deadlines."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ import sys
 import threading
 from typing import IO, Any, cast
 
-from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc import ipmi_worker
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.deadline import Deadline
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.ipmi import worker as ipmi_worker
 
 SIZE = 16
 

@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.base import AnswerLost, Refused
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.deadline import Deadline
-from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.https import (
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish.https import (
     CONNECT_TIMEOUT_S,
     Elsewhere,
     HttpsSession,

@@ -7,9 +7,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from importlib.util import find_spec
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
-from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc import ipmi_pool
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.base import (
     AnswerLost,
     Bios,
@@ -22,8 +21,10 @@ from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.base import (
     PowerState,
     Refused,
     Task,
+    no_facet,
 )
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.deadline import Deadline, wait_until
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.ipmi import pool as ipmi_pool
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.values import number, text
 from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import (
     AuthenticationError,
@@ -34,6 +35,8 @@ from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import (
     Unsupported,
 )
 from ansible_collections.palebluedot.gpu.plugins.module_utils.packages import need
+
+F = TypeVar("F")
 
 # Only the processes of the pool import it, and what one says when it cannot is not heard.
 MISSING = None if find_spec("pyghmi") else ImportError("No module named 'pyghmi'")
@@ -99,6 +102,11 @@ class IpmiBmc(Bmc):
     def host(self) -> str:
         return self._address if self._port == PORT else f"{self._address} port {self._port}"
 
+    def facet(self, *, redfish: Callable[[Any], F] | None = None, ipmi: Callable[[Any], F] | None = None) -> F:
+        if ipmi is None:
+            raise no_facet("IPMI", self.host, "redfish")
+        return ipmi(self)
+
     def close(self) -> None:
         if self._worker is None or self._pool is None:
             return
@@ -121,7 +129,12 @@ class IpmiBmc(Bmc):
             "arguments": arguments,
         }
 
-    def _ask(self, operation: str, within: float | None = None, **arguments: Any) -> Any:
+    def ask(self, operation: str, within: float | None = None, **arguments: Any) -> Any:
+        """Have a worker process carry out one of its ``OPERATIONS``; those that begin with ``set_`` write.
+
+        :param within: seconds, where that is less than ``bmc_timeout``.
+        :raises PaleBlueDotError: typed; `AnswerLost` when a write was sent and nothing came back.
+        """
         deadline = Deadline(self._timeout if within is None else min(self._timeout, within))
         tried = f"IPMI {operation}" + (f" {arguments}" if arguments else "")
         try:
@@ -157,7 +170,7 @@ class IpmiBmc(Bmc):
     # -- power --------------------------------------------------------------------------------------------------------
 
     def power_state(self) -> PowerState | None:
-        return PowerState(self._ask("power_state"))
+        return PowerState(self.ask("power_state"))
 
     def set_power(self, action: PowerAction, *, wait_timeout: float | None) -> Task | None:
         on = self.power_state() is PowerState.ON
@@ -178,7 +191,7 @@ class IpmiBmc(Bmc):
 
     def _control(self, command: str, state: PowerState, wait_timeout: float | None) -> None:
         try:
-            self._ask("set_power", action=command)
+            self.ask("set_power", action=command)
         except AnswerLost:
             if command in ("reset", "soft") or not self._reached(state, 5.0):
                 raise
@@ -197,7 +210,7 @@ class IpmiBmc(Bmc):
         patience = Deadline(seconds)
 
         def read() -> PowerState:
-            return PowerState(self._ask("power_state", within=max(patience.remaining(), 1.0)))
+            return PowerState(self.ask("power_state", within=max(patience.remaining(), 1.0)))
 
         return wait_until(read, lambda found: found is state, seconds, sleep=self._sleep)[0]
 
@@ -206,9 +219,9 @@ class IpmiBmc(Bmc):
     def info(self, subset: Collection[str]) -> BmcInfo:
         found = BmcInfo(protocol=self.protocol)
         if "power" in subset:
-            found.power_state = self._ask("power_state")
+            found.power_state = self.ask("power_state")
         if "system" in subset or "managers" in subset:
-            known = self._ask("info")
+            known = self.ask("info")
             if "system" in subset:
                 found.manufacturer = text(known["manufacturer"])
                 found.model = text(known["model"])
@@ -234,7 +247,7 @@ class IpmiBmc(Bmc):
         }
 
     def boot(self) -> Boot:
-        answer = self._ask("boot")
+        answer = self.ask("boot")
         device = str(answer["bootdev"])
         target = _TARGETS.get(device, device)
         if target == BootTarget.NONE.value:
@@ -257,7 +270,7 @@ class IpmiBmc(Bmc):
         device = _DEVICES.get(target)
         if device is None:
             self._unsupported(f"booting from {target.value}")
-        self._ask("set_boot", device=device, persistent=persistence == "always", uefi=mode != "legacy")
+        self.ask("set_boot", device=device, persistent=persistence == "always", uefi=mode != "legacy")
 
     def resolve_boot_order(self, wanted: Sequence[str]) -> list[str]:
         self._unsupported("a boot order")
@@ -272,7 +285,7 @@ class IpmiBmc(Bmc):
         self._unsupported("BIOS attributes")
 
     def metrics(self) -> Metrics:
-        read = self._ask("metrics")
+        read = self.ask("metrics")
         return Metrics(power_watts=number(read["power_watts"]), inlet_celsius=number(read["inlet_celsius"]))
 
     def _unsupported(self, what: str) -> NoReturn:

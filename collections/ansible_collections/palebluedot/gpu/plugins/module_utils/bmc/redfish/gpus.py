@@ -9,7 +9,7 @@ from typing import Any
 
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.base import Gpu
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.deadline import Deadline
-from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.registry import Reader
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish.registry import Reader
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.values import (
     dig,
     leaf,

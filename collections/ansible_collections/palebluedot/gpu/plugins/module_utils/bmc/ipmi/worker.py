@@ -3,7 +3,7 @@
 """The process that talks IPMI: reads one JSON request a line, answers one JSON line, until its standard input ends.
 
 pyghmi keeps one input thread, one session pool and its sockets for a whole process, and a BMC that misbehaves can block
-a call for ever; so it lives in processes of its own (``ipmi_pool.py``), which are killed when a deadline passes. This
+a call for ever; so it lives in processes of its own (``pool.py``), which are killed when a deadline passes. This
 file is run by its source text: it imports nothing of the collection, which a child process could not find.
 
 Request ``{"op", "address", "port", "username", "password", "arguments"}``; answer ``{"result"}`` or

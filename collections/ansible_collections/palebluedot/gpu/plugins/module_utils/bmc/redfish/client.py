@@ -7,10 +7,10 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
-from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc import gpus, readings, vendors
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc import vendors
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.base import (
     AnswerLost,
     Bios,
@@ -22,17 +22,25 @@ from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.base import (
     PowerAction,
     PowerState,
     Task,
+    no_facet,
 )
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.deadline import Deadline, wait_until
-from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.registry import check_attributes, registry_paths
-from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.transport import ROOT, Answer, RedfishTransport
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish import gpus, readings
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish.registry import (
+    check_attributes,
+    registry_paths,
+)
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish.tasks import task_of
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish.transport import (
+    ROOT,
+    RedfishTransport,
+)
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.values import (
     dig,
     integer,
     leaf,
     link,
     links,
-    number,
     table,
     tables,
     text,
@@ -47,7 +55,10 @@ from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import (
     Unsupported,
 )
 
+F = TypeVar("F")
+
 SYSTEMS = "/redfish/v1/Systems"
+MANAGERS = "/redfish/v1/Managers"
 # ComputerSystem.BootSource (DSP0268); BiosSetup, UefiHttp and the rest are Redfish's own words.
 _TARGETS = {
     BootTarget.NONE: "None",
@@ -81,44 +92,52 @@ class RedfishBmc(Bmc):
         system_id: str | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._transport = transport
-        self._timeout = timeout
+        self.transport = transport
+        self.timeout = timeout
+        self.sleep = sleep
         self._system_id = system_id
-        self._sleep = sleep
         self._system_path: str | None = None
         self._known_profile: vendors.Profile | None = None
         self._known_root: dict[str, Any] | None = None
 
     @property
     def host(self) -> str:
-        return self._transport.host
+        return self.transport.host
 
     def close(self) -> None:
-        self._transport.close()
+        self.transport.close()
+
+    def facet(self, *, redfish: Callable[[Any], F] | None = None, ipmi: Callable[[Any], F] | None = None) -> F:
+        if redfish is None:
+            raise no_facet("Redfish", self.host, "ipmi")
+        self.transport.use_session()
+        return redfish(self)
 
     # -- finding the way ----------------------------------------------------------------------------------------------
 
-    def _deadline(self) -> Deadline:
-        return Deadline(self._timeout)
+    def deadline(self) -> Deadline:
+        """The time that one operation may take, from now."""
+        return Deadline(self.timeout)
 
-    def _root(self, deadline: Deadline) -> dict[str, Any]:
+    def root(self, deadline: Deadline) -> dict[str, Any]:
+        """The service root, read once."""
         if self._known_root is None:
-            self._known_root = self._transport.get(ROOT, deadline)
+            self._known_root = self.transport.get(ROOT, deadline)
         return self._known_root
 
-    def _system(self, deadline: Deadline) -> dict[str, Any]:
+    def system(self, deadline: Deadline) -> dict[str, Any]:
         """The host's System resource, read afresh."""
         if self._system_path is None:
             path = self._find_system(deadline)
             system = self._read_system(path, deadline)
             self._system_path = path
             return system
-        return self._transport.get(self._system_path, deadline)
+        return self.transport.get(self._system_path, deadline)
 
     def _find_system(self, deadline: Deadline) -> str:
         if self._system_id is not None:
             return f"{SYSTEMS}/{quote(self._system_id)}"
-        paths = self._transport.members(SYSTEMS, deadline)
+        paths = self.transport.members(SYSTEMS, deadline)
         by_id = {leaf(path): path for path in paths}
         if len(by_id) == 1:
             return paths[0]
@@ -126,7 +145,7 @@ class RedfishBmc(Bmc):
         if host is not None:
             return by_id[host]
         if not by_id:
-            if self._transport.get_optional(ROOT, deadline) is None:
+            if self.transport.get_optional(ROOT, deadline) is None:
                 raise NotFound(
                     "there is no Redfish service",
                     code="no_redfish",
@@ -153,11 +172,11 @@ class RedfishBmc(Bmc):
 
     def _read_system(self, path: str, deadline: Deadline) -> dict[str, Any]:
         try:
-            return self._transport.get(path, deadline)
+            return self.transport.get(path, deadline)
         except NotFound:
             if self._system_id is None:
                 raise
-            offered = sorted(leaf(found) for found in self._transport.members(SYSTEMS, deadline))
+            offered = sorted(leaf(found) for found in self.transport.members(SYSTEMS, deadline))
             raise NotFound(
                 f"the BMC has no System {self._system_id}",
                 host=self.host,
@@ -166,26 +185,27 @@ class RedfishBmc(Bmc):
                 next="Set system_id to one of these.",
             ) from None
 
-    def _profile(self, deadline: Deadline, system: dict[str, Any] | None = None) -> vendors.Profile:
+    def profile(self, deadline: Deadline, system: dict[str, Any] | None = None) -> vendors.Profile:
+        """What is known of this vendor's product; found out once."""
         if self._known_profile is None:
-            root = self._root(deadline)
-            self._known_profile = vendors.profile_for(root, system or self._system(deadline))
+            root = self.root(deadline)
+            self._known_profile = vendors.profile_for(root, system or self.system(deadline))
         return self._known_profile
 
     # -- power --------------------------------------------------------------------------------------------------------
 
     def power_state(self) -> PowerState | None:
-        return _power_state(self._system(self._deadline()))
+        return _power_state(self.system(self.deadline()))
 
     def _power_within(self, patience: Deadline) -> PowerState | None:
         """The power state, read in no more time than the wait has left (a second at least, for a last look)."""
-        return _power_state(self._system(Deadline(min(self._timeout, max(patience.remaining(), 1.0)))))
+        return _power_state(self.system(Deadline(min(self.timeout, max(patience.remaining(), 1.0)))))
 
     def set_power(self, action: PowerAction, *, wait_timeout: float | None) -> Task | None:
-        self._transport.use_session()
-        deadline = self._deadline()
-        system = self._system(deadline)
-        profile = self._profile(deadline, system)
+        self.transport.use_session()
+        deadline = self.deadline()
+        system = self.system(deadline)
+        profile = self.profile(deadline, system)
         target, offered = self._reset_action(system, profile, deadline)
         on = _power_state(system) is not PowerState.OFF
 
@@ -212,11 +232,11 @@ class RedfishBmc(Bmc):
         if any(kind in offered for kind in profile.power_cycle):
             return self._settled(reset(*profile.power_cycle, reach=None), PowerState.ON, wait_timeout)
         # No PowerCycle here: off has to be seen before on may follow, so this waits even when the caller would not.
-        patience = Deadline(wait_timeout if wait_timeout is not None else max(self._timeout, 60.0))
+        patience = Deadline(wait_timeout if wait_timeout is not None else max(self.timeout, 60.0))
         self._wait_for(PowerState.OFF, reset("ForceOff", reach=PowerState.OFF), patience)
         if profile.pause_after_off_s:
-            self._sleep(min(profile.pause_after_off_s, patience.remaining()))
-        deadline = self._deadline()
+            self.sleep(min(profile.pause_after_off_s, patience.remaining()))
+        deadline = self.deadline()
         task = reset("On", "ForceOn", reach=PowerState.ON, patience=patience)
         if wait_timeout is not None:
             self._wait_for(PowerState.ON, task, patience)
@@ -230,7 +250,7 @@ class RedfishBmc(Bmc):
         target = text(action.get("target")) or f"{self._system_path}/Actions/ComputerSystem.Reset"
         offered = texts(action.get("ResetType@Redfish.AllowableValues"))
         if not offered:
-            info = self._transport.get_optional(text(action.get("@Redfish.ActionInfo")), deadline)
+            info = self.transport.get_optional(text(action.get("@Redfish.ActionInfo")), deadline)
             for parameter in tables(dig(info, "Parameters")):
                 if parameter.get("Name") == "ResetType":
                     offered = texts(parameter.get("AllowableValues"))
@@ -247,7 +267,7 @@ class RedfishBmc(Bmc):
         pause = 0.5
         while True:
             try:
-                return _task_of(self._transport.post(target, {"ResetType": kind}, deadline))
+                return task_of(self.transport.post(target, {"ResetType": kind}, deadline))
             except AnswerLost:
                 if reach is None or not self._reached(reach):
                     raise
@@ -257,13 +277,13 @@ class RedfishBmc(Bmc):
                     return None  # 409 because it is so already
                 if patience is None or not problem.retryable or patience.remaining() <= pause:
                     raise
-                self._sleep(pause)
+                self.sleep(pause)
                 pause = min(pause * 2, 8.0)
-                deadline = self._deadline()
+                deadline = self.deadline()
 
     def _reached(self, state: PowerState) -> bool:
         try:
-            return wait_until(self.power_state, lambda read: read is state, 2.0, sleep=self._sleep)[0]
+            return wait_until(self.power_state, lambda read: read is state, 2.0, sleep=self.sleep)[0]
         except PaleBlueDotError:
             return False
 
@@ -278,7 +298,7 @@ class RedfishBmc(Bmc):
             lambda: self._power_within(patience),
             lambda read: read is state,
             patience.remaining(),
-            sleep=self._sleep,
+            sleep=self.sleep,
         )
         if not reached:
             raise DeadlineExceeded(
@@ -296,7 +316,7 @@ class RedfishBmc(Bmc):
         if task is None or task.uri is None:
             return task
         try:
-            found = self._transport.get_optional(task.uri, self._deadline())
+            found = self.transport.get_optional(task.uri, self.deadline())
         except PaleBlueDotError:
             found = None
         if found is None:
@@ -306,11 +326,11 @@ class RedfishBmc(Bmc):
     # -- inventory ----------------------------------------------------------------------------------------------------
 
     def info(self, subset: Collection[str]) -> BmcInfo:
-        deadline = self._deadline()
+        deadline = self.deadline()
         if set(subset) != {"power"}:
-            self._transport.use_session()
+            self.transport.use_session()
         found = BmcInfo(protocol=self.protocol)
-        system = self._system(deadline)
+        system = self.system(deadline)
         if "power" in subset:
             state = _power_state(system)
             found.power_state = state.value if state else None
@@ -325,29 +345,35 @@ class RedfishBmc(Bmc):
         if "managers" in subset:
             found.bmc_firmware_version = self._firmware_version(system, deadline)
         if "gpus" in subset:
-            found.gpus = gpus.inventory(self._transport, self._profile(deadline, system), deadline)
+            found.gpus = gpus.inventory(self.transport, self.profile(deadline, system), deadline)
         if "capabilities" in subset:
             found.capabilities = self._capabilities(system, deadline)
         return found
 
-    def _firmware_version(self, system: dict[str, Any], deadline: Deadline) -> str | None:
-        """The firmware version of the BMC that manages the host (a DGX has two more managers, of the GPU tray)."""
-        candidates = links(system, "Links", "ManagedBy") or self._transport.members("/redfish/v1/Managers", deadline)
+    def manager(self, deadline: Deadline) -> dict[str, Any] | None:
+        """The Manager that is the host's BMC (a DGX has two more, of the GPU tray); None where none is shown."""
+        system = self.system(deadline)
+        return self._manager(system, deadline)
+
+    def _manager(self, system: dict[str, Any], deadline: Deadline) -> dict[str, Any] | None:
+        candidates = links(system, "Links", "ManagedBy") or self.transport.members(MANAGERS, deadline)
         for path in candidates[:8]:
-            manager = self._transport.get_optional(path, deadline) or {}
-            version = text(manager.get("FirmwareVersion"))
-            if version and manager.get("ManagerType") in ("BMC", "ManagementController", None):
-                return version
+            manager = self.transport.get_optional(path, deadline) or {}
+            if manager and manager.get("ManagerType") in ("BMC", "ManagementController", None):
+                return {"@odata.id": path, **manager}
         return None
 
+    def _firmware_version(self, system: dict[str, Any], deadline: Deadline) -> str | None:
+        return text((self._manager(system, deadline) or {}).get("FirmwareVersion"))
+
     def capabilities(self) -> dict[str, Any]:
-        self._transport.use_session()
-        deadline = self._deadline()
-        return self._capabilities(self._system(deadline), deadline)
+        self.transport.use_session()
+        deadline = self.deadline()
+        return self._capabilities(self.system(deadline), deadline)
 
     def _capabilities(self, system: dict[str, Any], deadline: Deadline) -> dict[str, Any]:
-        root = self._root(deadline)
-        profile = self._profile(deadline, system)
+        root = self.root(deadline)
+        profile = self.profile(deadline, system)
         _action, reset_types = self._reset_action(system, profile, deadline)
         boot, _path, _etag = self._boot_resource(system, profile, deadline)
         return {
@@ -370,10 +396,10 @@ class RedfishBmc(Bmc):
     # -- boot ---------------------------------------------------------------------------------------------------------
 
     def boot(self) -> Boot:
-        self._transport.use_session()
-        deadline = self._deadline()
-        system = self._system(deadline)
-        boot, _path, _etag = self._boot_resource(system, self._profile(deadline, system), deadline)
+        self.transport.use_session()
+        deadline = self.deadline()
+        system = self.system(deadline)
+        boot, _path, _etag = self._boot_resource(system, self.profile(deadline, system), deadline)
         word = text(boot.get("BootSourceOverrideTarget")) or "None"
         enabled = text(boot.get("BootSourceOverrideEnabled"))
         order = texts(boot.get("BootOrder"))
@@ -391,7 +417,7 @@ class RedfishBmc(Bmc):
         path = self._system_path or ""
         settings = link(system, "@Redfish.Settings", "SettingsObject") if profile.boot_via_settings else None
         if settings is not None:
-            resource, etag = self._transport.get_with_etag(settings, deadline)
+            resource, etag = self.transport.get_with_etag(settings, deadline)
             # what the settings object leaves out holds as it is
             return {**table(system.get("Boot")), **table(resource.get("Boot"))}, settings, etag
         return table(system.get("Boot")), path, text(system.get("@odata.etag"))
@@ -404,10 +430,10 @@ class RedfishBmc(Bmc):
         mode: str | None = None,
         boot_order: Sequence[str] | None = None,
     ) -> None:
-        self._transport.use_session()
-        deadline = self._deadline()
-        system = self._system(deadline)
-        profile = self._profile(deadline, system)
+        self.transport.use_session()
+        deadline = self.deadline()
+        system = self.system(deadline)
+        profile = self.profile(deadline, system)
         boot, path, etag = self._boot_resource(system, profile, deadline)
         change: dict[str, Any] = {}
         if target is not None:
@@ -416,7 +442,7 @@ class RedfishBmc(Bmc):
             if not texts(boot.get("BootOrder")):
                 raise self._unsupported("a boot order", "BootOrder", "the System has none")
             change["BootOrder"] = list(boot_order)
-        self._transport.patch(path, {"Boot": change}, deadline, etag=etag)
+        self.transport.patch(path, {"Boot": change}, deadline, etag=etag)
 
     def _override(
         self, boot: dict[str, Any], profile: vendors.Profile, target: BootTarget, persistence: str, mode: str | None
@@ -457,10 +483,10 @@ class RedfishBmc(Bmc):
         )
 
     def resolve_boot_order(self, wanted: Sequence[str]) -> list[str]:
-        self._transport.use_session()
-        deadline = self._deadline()
-        system = self._system(deadline)
-        boot, _path, _etag = self._boot_resource(system, self._profile(deadline, system), deadline)
+        self.transport.use_session()
+        deadline = self.deadline()
+        system = self.system(deadline)
+        boot, _path, _etag = self._boot_resource(system, self.profile(deadline, system), deadline)
         order = texts(boot.get("BootOrder"))
         if not order:
             raise self._unsupported("a boot order", "BootOrder", "the System has none")
@@ -489,8 +515,8 @@ class RedfishBmc(Bmc):
     ) -> list[tuple[str, set[str]]]:
         """For each boot option in boot order, the names (lower case) that it answers to."""
         named: dict[str, set[str]] = {}
-        for path in self._transport.members(link(system, "Boot", "BootOptions"), deadline):
-            option = self._transport.get_optional(path, deadline) or {}
+        for path in self.transport.members(link(system, "Boot", "BootOptions"), deadline):
+            option = self.transport.get_optional(path, deadline) or {}
             reference = text(option.get("BootOptionReference"))
             if reference is None:
                 continue
@@ -504,51 +530,51 @@ class RedfishBmc(Bmc):
     # -- BIOS ---------------------------------------------------------------------------------------------------------
 
     def bios(self) -> Bios:
-        self._transport.use_session()
-        deadline = self._deadline()
+        self.transport.use_session()
+        deadline = self.deadline()
         bios, _path = self._bios(deadline)
-        pending = self._transport.get_optional(self._pending_path(bios, deadline), deadline) or {}
+        pending = self.transport.get_optional(self._pending_path(bios, deadline), deadline) or {}
         return Bios(table(bios.get("Attributes")), table(pending.get("Attributes")))
 
     def _bios(self, deadline: Deadline) -> tuple[dict[str, Any], str]:
-        path = link(self._system(deadline), "Bios")
+        path = link(self.system(deadline), "Bios")
         if path is None:
             raise self._unsupported("BIOS attributes", "Bios", "the System has no link to it")
-        return self._transport.get(path, deadline), path
+        return self.transport.get(path, deadline), path
 
     def _pending_path(self, bios: dict[str, Any], deadline: Deadline) -> str:
         linked = link(bios, "@Redfish.Settings", "SettingsObject")
         if linked is not None:
             return linked
         own = text(bios.get("@odata.id")) or f"{self._system_path}/Bios"
-        return f"{own.rstrip('/')}/{self._profile(deadline).bios_settings}"
+        return f"{own.rstrip('/')}/{self.profile(deadline).bios_settings}"
 
     def check_bios(self, attributes: Mapping[str, Any]) -> None:
-        self._transport.use_session()
-        deadline = self._deadline()
+        self.transport.use_session()
+        deadline = self.deadline()
         bios, _path = self._bios(deadline)
         name = text(bios.get("AttributeRegistry"))
         if name is None:
             return
-        for path in registry_paths(self._transport, name, deadline):
-            registry = self._transport.get_optional(path, deadline)
+        for path in registry_paths(self.transport, name, deadline):
+            registry = self.transport.get_optional(path, deadline)
             if registry:
                 check_attributes(registry, attributes, host=self.host, registry_name=name)
                 return
 
     def set_bios(self, attributes: Mapping[str, Any], *, apply_time: str) -> Task | None:
-        self._transport.use_session()
-        deadline = self._deadline()
+        self.transport.use_session()
+        deadline = self.deadline()
         bios, _path = self._bios(deadline)
         path = self._pending_path(bios, deadline)
-        pending, etag = self._transport.get_with_etag(path, deadline)
+        pending, etag = self.transport.get_with_etag(path, deadline)
         body: dict[str, Any] = {"Attributes": dict(attributes)}
         wanted = _APPLY_TIMES[apply_time]
         settings = table(bios.get("@Redfish.Settings"))
         offered = texts(settings.get("SupportedApplyTimes")) or texts(
             dig(pending, "@Redfish.SettingsApplyTime", "ApplyTime@Redfish.AllowableValues")
         )
-        required = self._profile(deadline).bios_apply_time
+        required = self.profile(deadline).bios_apply_time
         if wanted != "OnReset" and wanted not in offered:
             raise self._unsupported(
                 f"BIOS attributes applied {apply_time}",
@@ -560,16 +586,16 @@ class RedfishBmc(Bmc):
                 "@odata.type": "#Settings.v1_1_0.PreferredApplyTime",
                 "ApplyTime": wanted,
             }
-        return _task_of(self._transport.patch(path, body, deadline, etag=etag))
+        return task_of(self.transport.patch(path, body, deadline, etag=etag))
 
     # -- readings -----------------------------------------------------------------------------------------------------
 
     def metrics(self) -> Metrics:
-        self._transport.use_session()
-        deadline = self._deadline()
+        self.transport.use_session()
+        deadline = self.deadline()
         # Which machine it is does not change between rounds, so only the first one looks it up.
-        profile = self._known_profile or self._profile(deadline)
-        return readings.read(self._transport, profile, self._system_path or "", deadline)
+        profile = self._known_profile or self.profile(deadline)
+        return readings.read(self.transport, profile, self._system_path or "", deadline)
 
 
 def _power_state(system: dict[str, Any]) -> PowerState | None:
@@ -578,11 +604,3 @@ def _power_state(system: dict[str, Any]) -> PowerState | None:
         return PowerState(word) if word else None
     except ValueError:
         return None
-
-
-def _task_of(answer: Answer) -> Task | None:
-    """The task that a 202 stands for; its path may be in Location (a DGX only has that), the body, or both."""
-    if answer.status != 202:
-        return None
-    uri = text(answer.body.get("@odata.id")) or answer.location
-    return Task(uri, text(answer.body.get("TaskState")), integer(number(answer.body.get("PercentComplete"))))

@@ -1,0 +1,64 @@
+# Copyright (c) 2026 Pale Blue Dot contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Waiting for a Redfish Task (DSP0266 12.2, schema Task): "accepted" is not "done"."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.base import Refused, Task
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.deadline import Deadline, wait_until
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.values import dig, integer, number, tables, text
+from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import DeadlineExceeded
+
+if TYPE_CHECKING:
+    from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish.client import RedfishBmc
+    from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish.transport import Answer
+
+# Task.TaskState of a task that will change no more.
+ENDED_WELL = frozenset({"Completed"})
+ENDED = ENDED_WELL | {"Exception", "Killed", "Cancelled", "Interrupted"}
+
+
+def task_of(answer: Answer) -> Task | None:
+    """The task that a 202 stands for; its path may be in Location (a DGX only has that), the body, or both."""
+    if answer.status != 202:
+        return None
+    # what is in Location may be the task's monitor, whose reading deletes a finished task on Lenovo's XCC
+    uri = text(answer.body.get("@odata.id")) or answer.location
+    return Task(uri, text(answer.body.get("TaskState")), integer(number(answer.body.get("PercentComplete"))))
+
+
+def wait_for(bmc: RedfishBmc, task: Task, wait_timeout: float) -> Task:
+    """Read the Task until it has ended.
+
+    :param wait_timeout: seconds.
+    :returns: the task as it ended. One that is gone has ended: some firmware removes it at once.
+    :raises Refused: it ended otherwise than well, with what the BMC said (``code`` task_failed).
+    :raises DeadlineExceeded: it goes on still; the error names it.
+    """
+    if task.uri is None:
+        return task
+    uri = task.uri
+    patience = Deadline(wait_timeout)
+    gone: dict[str, Any] = {"TaskState": "Completed"}
+
+    def read() -> dict[str, Any]:
+        found = bmc.transport.get_optional(uri, Deadline(min(bmc.timeout, max(patience.remaining(), 1.0))))
+        return gone if found is None else found
+
+    done, found = wait_until(
+        read, lambda body: text(body.get("TaskState")) in ENDED, patience.remaining(), sleep=bmc.sleep
+    )
+    state = text(found.get("TaskState"))
+    said = "; ".join(message for item in tables(found.get("Messages")) if (message := text(dig(item, "Message"))))
+    facts: dict[str, Any] = {"host": bmc.host, "tried": f"waiting for the task {uri}", "answer": f"TaskState {state}. {said}".strip()}
+    if not done:
+        raise DeadlineExceeded(
+            f"the BMC's task has not ended after {wait_timeout:g} s",
+            next="Raise wait_timeout, or look at the task again later: the BMC goes on with it.",
+            **facts,
+        )
+    if state not in ENDED_WELL:
+        raise Refused("the BMC's task failed", code="task_failed", next="See what the BMC says of it.", **facts)
+    return Task(uri, state, integer(number(found.get("PercentComplete"))))
