@@ -8,9 +8,9 @@ again; inside the worker it costs what ``ansible.builtin.debug`` costs. The modu
 documentation and its ``SPEC`` are the only ones, and with ``async``, with ``delegate_to`` another machine, or with
 ``PALEBLUEDOT_INPROC=0`` it is executed as one.
 
-Core loads the action plugin that has the task's own name in the parent, before it forks, and follows no routing there: so
-each module has one of its name, which is its family's and preloads the module. What that imports is paid once and shared
-by every worker (measured: 81 ms of CPU a host without, 27 ms with, of which 25 are core's own).
+Core loads the action plugin that has the task's own name in the parent, before it forks, and follows no routing there:
+so each module has one of its name, which is its family's and preloads the module. What that imports is paid once and
+shared by every worker (measured: 81 ms of CPU a host without, 27 ms with, of which 25 are core's own).
 """
 
 from __future__ import annotations

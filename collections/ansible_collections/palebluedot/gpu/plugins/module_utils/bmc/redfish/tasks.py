@@ -52,7 +52,11 @@ def wait_for(bmc: RedfishBmc, task: Task, wait_timeout: float) -> Task:
     )
     state = text(found.get("TaskState"))
     said = "; ".join(message for item in tables(found.get("Messages")) if (message := text(dig(item, "Message"))))
-    facts: dict[str, Any] = {"host": bmc.host, "tried": f"waiting for the task {uri}", "answer": f"TaskState {state}. {said}".strip()}
+    facts: dict[str, Any] = {
+        "host": bmc.host,
+        "tried": f"waiting for the task {uri}",
+        "answer": f"TaskState {state}. {said}".strip(),
+    }
     if not done:
         raise DeadlineExceeded(
             f"the BMC's task has not ended after {wait_timeout:g} s",
