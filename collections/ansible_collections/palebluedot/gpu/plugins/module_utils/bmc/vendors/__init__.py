@@ -9,14 +9,28 @@ from collections.abc import Sequence
 from typing import Any
 
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.values import dig, table, text
-from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.vendors import ami, openbmc, others
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.vendors import (
+    ami,
+    dell,
+    hpe,
+    lenovo,
+    openbmc,
+    supermicro,
+)
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.vendors.generic import GENERIC
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.vendors.profile import Match, Profile
 
 __all__ = ["GENERIC", "PROFILES", "Match", "Profile", "host_among", "profile_for", "vendor_of"]
 
 # The first that matches is taken, so the narrower stand before the wider.
-PROFILES: tuple[Profile, ...] = (*ami.PROFILES, *openbmc.PROFILES, *others.PROFILES)
+PROFILES: tuple[Profile, ...] = (
+    *ami.PROFILES,
+    *openbmc.PROFILES,
+    *dell.PROFILES,
+    *hpe.PROFILES,
+    *lenovo.PROFILES,
+    *supermicro.PROFILES,
+)
 
 
 def vendor_of(root: dict[str, Any]) -> str | None:

@@ -1,0 +1,22 @@
+# Copyright (c) 2026 Pale Blue Dot contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Dell iDRAC: what differs from the specification in power, boot and BIOS.
+
+From captures (NVIDIA/libredfish) and from what sushy, Ironic and bmclib do. None has met hardware here.
+"""
+
+from __future__ import annotations
+
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.vendors.profile import Match, Profile
+
+DELL = Profile(
+    name="dell_idrac",
+    match=Match(vendor=r"^Dell"),
+    host_systems=(r"System\.Embedded\.1",),
+    # without an apply time the attributes are staged and never get a job
+    bios_apply_time="OnReset",
+    # an On that follows an off too closely is answered 409
+    pause_after_off_s=5.0,
+)
+
+PROFILES = (DELL,)

@@ -1,0 +1,19 @@
+# Copyright (c) 2026 Pale Blue Dot contributors
+# SPDX-License-Identifier: Apache-2.0
+"""HPE iLO: what differs from the specification in power, boot and BIOS.
+
+From captures (NVIDIA/libredfish) and from what sushy, Ironic and bmclib do. None has met hardware here.
+"""
+
+from __future__ import annotations
+
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.vendors.profile import Match, Profile
+
+HPE = Profile(
+    name="hpe_ilo",
+    match=Match(vendor=r"^HPE|^Hpe"),
+    bios_settings="settings",
+    pause_after_off_s=5.0,
+)
+
+PROFILES = (HPE,)

@@ -1,0 +1,23 @@
+# Copyright (c) 2026 Pale Blue Dot contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Lenovo XCC: what differs from the specification in power, boot and BIOS.
+
+From captures (NVIDIA/libredfish) and from what sushy, Ironic and bmclib do. None has met hardware here.
+"""
+
+from __future__ import annotations
+
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.vendors.profile import Match, Profile
+
+LENOVO = Profile(
+    name="lenovo_xcc",
+    match=Match(vendor=r"^Lenovo"),
+    bios_settings="Pending",
+    # XCC refuses Continuous
+    persistent_boot=False,
+    # ForceRestart may hang an SR675 V3
+    restart=("GracefulRestart", "ForceRestart"),
+    pause_after_off_s=10.0,
+)
+
+PROFILES = (LENOVO,)
