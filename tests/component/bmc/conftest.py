@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.ipmi.pool import pool
 
 from lab.clock import Clock
 from lab.config import DELAYS, make_config
@@ -290,3 +291,32 @@ def lab_bmc(tmp_path: Path) -> Iterator[LabBmc]:
     loop.run(bmc.close())
     loop.run(machine.close())
     loop.close()
+
+
+@pytest.fixture
+def ipmi_bmc(lab_bmc: Any) -> Iterator[Any]:
+    """The lab machine's options over IPMI."""
+    ipmi = pytest.importorskip("lab.ipmi", reason="this lab has no IPMI")
+    loop = lab_bmc._loop
+
+    async def start() -> Any:
+        server = ipmi.IpmiBmc(lab_bmc.machine)
+        server.start()
+        return server
+
+    server = loop.run(start())
+    redfish_params = lab_bmc.params
+    lab_bmc.params = lambda **options: redfish_params(**{"bmc_protocol": "ipmi", "bmc_port": server.port, **options})
+    lab_bmc.ipmi_port = server.port
+    lab_bmc.redfish_params = redfish_params
+    yield lab_bmc
+    loop.run(server.close())
+    pool().close()
+
+
+@pytest.fixture
+def silent_port() -> Iterator[int]:
+    """A UDP port on which somebody listens and never answers."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listener:
+        listener.bind(("127.0.0.1", 0))
+        yield listener.getsockname()[1]

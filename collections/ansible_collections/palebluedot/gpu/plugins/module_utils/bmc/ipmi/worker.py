@@ -61,10 +61,25 @@ def power_state(command: Any) -> str:
 
 
 def set_power(command: Any, action: str) -> None:
-    """Send one chassis control, once: pyghmi's own repeats it when the answer is late, and one reset is enough."""
+    """Send one chassis control."""
+    checked(send_once(command, CHASSIS, 0x02, (POWER[action],), "chassis control"))
+
+
+def set_raw(command: Any, netfn: int, number: int, data: list[int]) -> dict[str, Any]:
+    """Send any command; what it does is not known here, so it counts as a write."""
+    answer = send_once(command, netfn, number, tuple(data), f"command {netfn:02x} {number:02x}")
+    return {
+        "code": answer.get("code", 0),
+        "data": list(answer.get("data") or b""),
+        "text": str(answer["error"]) if "error" in answer else None,
+    }
+
+
+def send_once(command: Any, netfn: int, number: int, data: tuple[int, ...], what: str) -> dict[str, Any]:
+    """Send a command once: pyghmi's own repeats it when the answer is late, and one reset is enough."""
     session = command.ipmi_session
     answers: list[dict[str, Any]] = []
-    session.raw_command(netfn=CHASSIS, command=0x02, data=(POWER[action],), retry=False, callback=answers.append)
+    session.raw_command(netfn=netfn, command=number, data=data, retry=False, callback=answers.append)
     give_up = time.monotonic() + ANSWER_WITHIN_S
     while not answers and time.monotonic() < give_up:
         session.wait_for_rsp(timeout=0.2)
@@ -72,8 +87,8 @@ def set_power(command: Any, action: str) -> None:
     while session.evq:
         session.evq.popleft().set()
     if not answers or answers[0].get("code") == NO_ANSWER:
-        raise Failure("lost", "no answer to chassis control")
-    checked(answers[0])
+        raise Failure("lost", f"no answer to {what}")
+    return answers[0]
 
 
 def info(command: Any) -> dict[str, Any]:
@@ -134,6 +149,7 @@ def checked(answer: Any) -> Any:
 OPERATIONS: dict[str, Callable[..., Any]] = {
     "power_state": power_state,
     "set_power": set_power,
+    "set_raw": set_raw,
     "info": info,
     "boot": boot,
     "set_boot": set_boot,

@@ -65,6 +65,7 @@ class Answer:
     status: int
     body: dict[str, Any]
     location: str | None
+    etag: str | None = None
 
 
 class RedfishTransport:
@@ -191,6 +192,12 @@ class RedfishTransport:
     def delete(self, path: str, deadline: Deadline) -> Answer:
         return self._write("DELETE", path, None, {}, deadline)
 
+    def write(
+        self, method: str, path: str, body: Mapping[str, Any] | None, headers: dict[str, str], deadline: Deadline
+    ) -> Answer:
+        """One write as it is given, with its own headers; for what the other methods do not do."""
+        return self._write(method, path, body, headers, deadline)
+
     def _write(
         self, method: str, path: str, body: Mapping[str, Any] | None, headers: dict[str, str], deadline: Deadline
     ) -> Answer:
@@ -202,7 +209,7 @@ class RedfishTransport:
             answer = self._body_of(response, method, path)
         except BadAnswer:
             answer = {}  # it was accepted; what the BMC says about it is decoration
-        return Answer(response.status, answer, location)
+        return Answer(response.status, answer, location, text(response.getheader("etag")))
 
     # -- sessions -----------------------------------------------------------------------------------------------------
 
