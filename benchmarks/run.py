@@ -27,7 +27,7 @@ from scheduler import processes
 
 ROUNDS = 3
 WORKFLOW_TIMEOUT_S = 120.0
-BMC_INFO_TIMEOUT_S = 900.0
+BENCHMARK_TIMEOUT_S = 900.0
 POLL_S = 0.1
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
@@ -109,19 +109,19 @@ def measure_workflows(directory: Path) -> dict[str, Any]:
     }
 
 
-def measure_bmc_info() -> Any:
-    """The last line of ``benchmarks/bmc_info.py``, which is JSON."""
+def measure(name: str) -> Any:
+    """The last line of ``benchmarks/<name>.py``, which is JSON."""
     ran = subprocess.run(
-        [sys.executable, "-m", "benchmarks.bmc_info"],
+        [sys.executable, "-m", f"benchmarks.{name}"],
         cwd=paths.ROOT,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=BMC_INFO_TIMEOUT_S,
+        timeout=BENCHMARK_TIMEOUT_S,
         check=False,
     )
     if ran.returncode != 0:
-        raise Problem("benchmarks/bmc_info.py failed", answer=(ran.stderr or ran.stdout)[-1000:])
+        raise Problem(f"benchmarks/{name}.py failed", answer=(ran.stderr or ran.stdout)[-1000:])
     return json.loads(ran.stdout.strip().splitlines()[-1])
 
 
@@ -133,7 +133,8 @@ def main() -> int:
                 "python": platform.python_version(),
                 "cores": os.cpu_count(),
                 "request_to_active": measure_workflows(directory),
-                "bmc_info": measure_bmc_info(),
+                "bmc_info": measure("bmc_info"),
+                "bmc_discover": measure("bmc_discover"),
             }
     except Problem as problem:
         problem.show()

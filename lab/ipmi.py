@@ -36,6 +36,7 @@ from lab.ipmi_tables import (
     threshold_bytes,
 )
 from lab.machine import Machine, PowerAction
+from lab.rmcp import presence_pong
 from lab.sensors import ambient_celsius, host_sensors
 
 logger = logging.getLogger(__name__)
@@ -214,6 +215,9 @@ class IpmiBmc(Bmc):  # type: ignore[misc]
         if self._resets != self.machine.bmc.resets:
             self._resets = self.machine.bmc.resets
             self._sessions.clear()
+        if not self.machine.bmc.away and (pong := presence_pong(data)) is not None:
+            self.serversocket.sendto(pong, client)
+            return
         if self.machine.bmc.away or len(data) < 16 or data[0] != 6 or data[3] & 0x1F != 7:
             return
         opens = data[4] == 6 and data[5] & 0x3F == 0x10

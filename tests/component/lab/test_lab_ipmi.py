@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -160,3 +161,12 @@ def test_faults(bmc: IpmiBmc) -> None:
     said = pyghmi(bmc, ("raw_command", {"netfn": 0, "command": 2, "data": [1]}))
     assert said["answers"][0]["code"] == 0xC0
     assert bmc.machine.power == "Off"
+
+
+def test_a_presence_ping_is_answered_without_a_session(bmc: IpmiBmc) -> None:
+    """The bytes of ASF 2.0, 3.2.4: ping with tag 42h, pong with the same tag and the IPMI bit."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.settimeout(5)
+        client.sendto(bytes.fromhex("0600ff06 000011be 80420000"), ("127.0.0.1", bmc.port))
+        pong = client.recv(64)
+    assert pong == bytes.fromhex("0600ff06 000011be 40420010 000011be 00000000 8100 000000000000")

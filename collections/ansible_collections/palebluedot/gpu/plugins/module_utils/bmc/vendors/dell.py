@@ -17,6 +17,7 @@ DELL = Profile(
     bios_apply_time="OnReset",
     # an On that follows an off too closely is answered 409
     pause_after_off_s=5.0,
+    serial_in_root=("Oem", "Dell", "ServiceTag"),
 )
 
 PROFILES = (DELL,)

@@ -37,6 +37,7 @@ class Profile:
     :param reset_types: ResetTypes, where neither the action nor its ActionInfo says.
     :param restart: ResetTypes for ``reset``, best first.
     :param power_cycle: ResetTypes for ``cycle``, best first; where none is offered: off, then on.
+    :param serial_in_root: where the service root, which everybody may read, holds the server's serial number.
     :param pause_after_off_s: how long power has to be off before it may come on again.
     """
 
@@ -57,3 +58,4 @@ class Profile:
     restart: tuple[str, ...] = ("ForceRestart", "PowerCycle")
     power_cycle: tuple[str, ...] = ("PowerCycle",)
     pause_after_off_s: float = 0.0
+    serial_in_root: tuple[str, ...] = ()
