@@ -7,7 +7,9 @@ import hashlib
 import hmac
 import os
 import secrets as random
+import string
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 from argon2 import PasswordHasher
@@ -105,6 +107,26 @@ def decrypt(key_id: str, nonce: bytes, ciphertext: bytes, owner: str) -> str:
         raise SecretError(
             f"a secret of {owner} does not open with its key", next="enter the credential anew: the row was changed"
         ) from None
+
+
+def fingerprint(plain: str, owner: str) -> str:
+    """What tells whether a password is the same one again, and nothing more: HMAC-SHA-256 under the oldest master key,
+    hexadecimal."""
+    key = list(_master_keys().values())[-1]
+    return hmac.new(key, f"fingerprint:{owner}:{plain}".encode(), hashlib.sha256).hexdigest()
+
+
+def new_device_password(length: int = 16) -> str:
+    """A password for a BMC. 16 characters fit IPMI's shorter form and are within every vendor's limits.
+
+    It begins with a letter, has a capital, a small letter, a digit and a sign (which some firmware wants), no character
+    twice in a row (which some forbids), and nothing that a shell, a URL or a spreadsheet would read as its own.
+    """
+    kinds = (string.ascii_uppercase, string.ascii_lowercase, string.digits, "-_.+")
+    while True:
+        found = random.choice(string.ascii_letters) + "".join(random.choice("".join(kinds)) for _ in range(length - 1))
+        if all(set(found) & set(kind) for kind in kinds) and all(a != b for a, b in pairwise(found)):
+            return found
 
 
 def derive(purpose: str) -> str:

@@ -12,6 +12,7 @@ from api.blueprint import Blueprint
 from api.records import reading, writing
 from api.schemas.allocations import AcceptedSchema
 from api.schemas.servers import (
+    CredentialChangeSchema,
     CredentialSchema,
     FlagsSchema,
     ImportedSchema,
@@ -105,6 +106,22 @@ def clean(session: Session, server: str) -> Any:
 def server_credential(session: Session, server: str) -> Any:
     """User and password of the server's BMC; who asked is audited."""
     return credentials.of_server(session, current_actor(), ids.require_or_name(server, "srv"))
+
+
+@blp.route("/servers/<server>/credential", "changeServerCredential", method="PUT")
+@requires(*STAFF, job=True)
+@blp.arguments(CredentialChangeSchema)
+@writing
+@blp.response(200, CredentialSchema)
+def change_server_credential(session: Session, body: dict[str, Any], server: str) -> Any:
+    """Change the BMC's password on record, in two phases; whoever breaks off in between leaves both on record."""
+    name, actor = ids.require_or_name(server, "srv"), current_actor()
+    if body["phase"] == "confirm":
+        return credentials.confirm(session, actor, name, body["proposal"])
+    if body["phase"] == "withdraw":
+        return credentials.withdraw(session, actor, name, body["proposal"])
+    wanted = {key: value for key, value in body.items() if key not in ("phase", "proposal") and value is not None}
+    return credentials.propose(session, actor, name, credentials.Proposal(**wanted))
 
 
 @blp.route("/switches/<switch>/credential", "getSwitchCredential")

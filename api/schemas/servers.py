@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from marshmallow import INCLUDE, Schema, fields, validate
+from typing import Any
+
+from marshmallow import INCLUDE, Schema, ValidationError, fields, validate, validates_schema
 
 from api.schemas.base import Answer, Flag, PageQuery, Request, choice, page_of, text
 from api.schemas.gpus import GpuSchema
@@ -208,6 +210,47 @@ class ImportedSchema(Answer):
 class CredentialSchema(Answer):
     username = fields.String(required=True)
     password = fields.String(required=True)
+    rotated_at = fields.AwareDateTime(
+        required=True, allow_none=True, metadata={"description": "When the password was last changed."}
+    )
+    proposal = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "The change that is under way, else the last one that was confirmed."},
+    )
+    proposed_username = fields.String(
+        required=True, allow_none=True, metadata={"description": "The user name after the change, if it changes."}
+    )
+    proposed_password = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "What a change that is under way gives the BMC; null when none is."},
+    )
+    proposed_at = fields.AwareDateTime(required=True, allow_none=True)
+
+
+PHASES = ("propose", "confirm", "withdraw")
+
+
+class CredentialChangeSchema(Request):
+    """A phase of changing a BMC's password: propose it before the BMC gets it, confirm it after a login with it."""
+
+    phase = choice(PHASES, "What is being said.", required=True)
+    proposal = text("Which change is confirmed or withdrawn.", length=40)
+    password = text("propose: the new password; made up when left out.", length=127)
+    username = text("propose: the user name that goes with it; the present one when left out.")
+    current = text("propose: what opens the BMC now, where the record has nothing yet.", length=127)
+    length = fields.Integer(
+        load_default=16,
+        validate=validate.Range(min=8, max=64),
+        metadata={"description": "propose: how many characters the made-up password has."},
+    )
+    older_than_s = number("propose: only when the password was last changed longer ago than this.", 0, 2**31)
+
+    @validates_schema
+    def _complete(self, data: dict[str, Any], **_: Any) -> None:
+        if data.get("phase") in ("confirm", "withdraw") and not data.get("proposal"):
+            raise ValidationError("is needed to confirm or withdraw", "proposal")
 
 
 ServerPageSchema = page_of(ServerSchema, "ServerPage")

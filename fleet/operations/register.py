@@ -322,23 +322,32 @@ def _credential(
     server: Server | None = None,
     switch: Switch | None = None,
 ) -> bool:
-    """Store a password, encrypted, when it is not the one that is stored."""
+    """Store a password, encrypted, when it is not the one that is stored.
+
+    One that came with an earlier import and has been rotated since is old news, not a change.
+    """
     if not username or not password:
         return False
     owner = server or switch
     assert owner is not None
     column = Credential.server_id if server is not None else Credential.switch_id
     row = session.scalar(select(Credential).where(column == owner.id))
+    mark = secrets.fingerprint(f"{username}:{password}", owner.id)
     if row is None:
         row = Credential(server_id=server.id if server else None, switch_id=switch.id if switch else None)
-    elif row.username == username and secrets.decrypt(row.key_id, row.nonce, row.ciphertext, owner.id) == password:
+    elif row.imported == mark or (row.username, _opened(row, owner.id)) == (username, password):
         return False
     else:
         row.rotated_at = clock.now(session)
     row.username = username
+    row.imported = mark
     row.key_id, row.nonce, row.ciphertext = secrets.encrypt(password, owner.id)
     session.add(row)
     return True
+
+
+def _opened(row: Credential, owner: str) -> str:
+    return secrets.decrypt(row.key_id, row.nonce, row.ciphertext, owner)
 
 
 def _profile(session: Session, server: Server, wanted: Any) -> bool:

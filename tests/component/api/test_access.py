@@ -54,6 +54,7 @@ EXPECTED: dict[str, tuple[frozenset[str], bool]] = {
     "setServerFlags": (OPERATORS, False),
     "cleanServer": (OPERATORS, False),
     "getServerCredential": (STAFF, True),
+    "changeServerCredential": (STAFF, True),
     "getSwitchCredential": (STAFF, True),
     "getFreeze": (ALL, True),
     "setFreeze": (OPERATORS, False),
