@@ -20,7 +20,8 @@ options:
     required: true
   switch_grpc_port:
     description:
-      - Port of its gNMI service. The default is that of O(switch_dialect), 9339, 6030 or 8080.
+      - Port of its gNMI service. The default is that of O(switch_dialect), 9339 (openconfig), 6030 (eos), 50051
+        (nxos), 8080 (sonic) or 57400 (srlinux).
       - The environment variable E(PALEBLUEDOT_SWITCH_GRPC_PORT) is used when the option is not set.
     type: int
   switch_username:
@@ -43,10 +44,11 @@ options:
     type: str
   switch_dialect:
     description:
-      - Network operating system of the switch, as far as its gNMI differs.
+      - Network operating system of the switch. Arista EOS (V(eos)), SONiC (V(sonic)) and others (V(openconfig))
+        are spoken to in OpenConfig, Cisco NX-OS (V(nxos)) and Nokia SR Linux (V(srlinux)) in their native models.
       - The environment variable E(PALEBLUEDOT_SWITCH_DIALECT) is used when the option is not set.
     type: str
-    choices: [openconfig, eos, sonic]
+    choices: [openconfig, eos, nxos, sonic, srlinux]
     default: openconfig
   switch_ca_path:
     description:

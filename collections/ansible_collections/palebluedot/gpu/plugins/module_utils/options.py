@@ -76,7 +76,9 @@ def switch() -> Spec:
         "switch_password": _option("PALEBLUEDOT_SWITCH_PASSWORD", no_log=True),
         "switch_credential": _option("PALEBLUEDOT_SWITCH_CREDENTIAL", no_log=False),
         "switch_dialect": _option(
-            "PALEBLUEDOT_SWITCH_DIALECT", choices=["openconfig", "eos", "sonic"], default="openconfig"
+            "PALEBLUEDOT_SWITCH_DIALECT",
+            choices=["openconfig", "eos", "nxos", "sonic", "srlinux"],
+            default="openconfig",
         ),
         "switch_ca_path": _option("PALEBLUEDOT_SWITCH_CA_PATH", "path"),
         "switch_timeout": _option("PALEBLUEDOT_SWITCH_TIMEOUT", "int", default=30),

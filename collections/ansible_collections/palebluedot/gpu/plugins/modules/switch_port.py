@@ -12,11 +12,13 @@ module: switch_port
 short_description: Put a switch port into a VLAN
 version_added: 0.1.0
 description:
-  - Makes a port an untagged (access) member of one VLAN and of no other, over gNMI with OpenConfig models.
+  - Makes a port an untagged (access) member of one VLAN and of no other, over gNMI.
   - A VLAN that the switch does not have, or has suspended, is made active in the same transaction.
   - With O(expect_neighbor) the module looks at the cabling first (LLDP), and touches nothing when somebody else is at
     the other end.
   - The port is read back afterwards. That a switch has accepted a change does not say that the port is there.
+  - When the switch did half of the change, or the port does not arrive, the former configuration is put back, and the
+    error says which state the port is in.
 author:
   - Pale Blue Dot contributors (@palebluedot)
 options:
@@ -30,10 +32,21 @@ options:
       - The VLAN, 1 to 4094.
     type: int
     required: true
+  network:
+    description:
+      - What the VLAN is for. V(provisioning) and V(tenant) demand O(expect_neighbor), because they open a network to
+        whoever is at the other end; V(quarantine) closes it and does not.
+    type: str
+    choices: [provisioning, tenant, quarantine]
   expect_neighbor:
     description:
       - System name or MAC address that LLDP must show at the other end of the cable.
     type: str
+  rollback:
+    description:
+      - Whether a port that was changed by half, or does not arrive, is put back to its former configuration.
+    type: bool
+    default: true
   wait_timeout:
     description:
       - Seconds in which the neighbour must be heard, and in which the port must have moved.
@@ -57,6 +70,7 @@ EXAMPLES = r"""
     switch_credential: service:switch/leaf-03
     interface: Ethernet7
     vlan: 1207
+    network: tenant
     expect_neighbor: "02:00:00:00:00:07"
 """
 
@@ -69,6 +83,7 @@ port:
     interface: {description: Its name., type: str, sample: Ethernet7}
     vlan: {description: Its VLAN., type: int, sample: 1207}
     mode: {description: Its mode., type: str, sample: access}
+    network: {description: What the VLAN is for, as the task said., type: str, sample: tenant}
     neighbor:
       description: Who is at the other end, with C(system_name), C(chassis_id) and C(port_id); null when LLDP is silent.
       type: dict
@@ -87,7 +102,9 @@ SPEC = {
     "argument_spec": {
         "interface": {"type": "str", "required": True},
         "vlan": {"type": "int", "required": True},
+        "network": {"type": "str", "choices": ["provisioning", "tenant", "quarantine"]},
         "expect_neighbor": {"type": "str"},
+        "rollback": {"type": "bool", "default": True},
         "wait_timeout": {"type": "int", "default": 60},
         **options.switch(),
     },

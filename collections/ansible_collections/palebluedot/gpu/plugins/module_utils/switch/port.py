@@ -3,8 +3,8 @@
 """The network of one switch port: the operation of ``switch_port``.
 
 The port's neighbour is looked at before anything is touched: a VLAN on the wrong port cuts off, or lets in, somebody
-else.
-VLAN and port are written in one Set, which is one transaction; there is no moment at which half of it holds.
+else. VLAN and port are written in one Set, which is one transaction. A switch may still do half of it, do it late or
+not at all while it says yes: what happened is read back, and what is neither the old state nor the new one is put back.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 
 from ansible_collections.palebluedot.gpu.plugins.module_utils import notices
 from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import (
+    AuthenticationError,
     Busy,
     Conflict,
     DeadlineExceeded,
@@ -21,189 +22,276 @@ from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import (
     NotFound,
     PaleBlueDotError,
     Unreachable,
+    Unsupported,
 )
-from ansible_collections.palebluedot.gpu.plugins.module_utils.switch.dialects import dialect
-from ansible_collections.palebluedot.gpu.plugins.module_utils.switch.gnmi import Session, session
+from ansible_collections.palebluedot.gpu.plugins.module_utils.switch.dialects import Dialect, dialect
+from ansible_collections.palebluedot.gpu.plugins.module_utils.switch.dialects.base import (
+    ACCESS,
+    ROUTED,
+    Json,
+    PortVlans,
+    Vlan,
+)
+from ansible_collections.palebluedot.gpu.plugins.module_utils.switch.gnmi import Change, Session, session
 from ansible_collections.palebluedot.gpu.plugins.module_utils.waiting import Waiter
 
-Json = dict[str, Any]
-
-_VLAN_IDS = range(1, 4095)
-_ACCESS = "ACCESS"
+VLAN_IDS = range(1, 4095)
 # A Set that got no answer may have been done or not: the state is read, and what is missing is written again.
 _TRIES = 3
+# On these nothing of a Set was done.
+_UNTOUCHED = (AuthenticationError, Unsupported)
 
 
 def run(params: Json, check_mode: bool) -> Json:
-    """Operation of ``switch_port``: ``changed``, ``diff``, ``port`` {interface, vlan, mode, neighbor}."""
-    interface, vlan = params["interface"], params["vlan"]
-    if vlan not in _VLAN_IDS:
-        raise InvalidInput(f"{vlan} is not a VLAN (1-4094)", host=params["switch_address"])
-    if re.search(r"[\[\]=]", interface):
-        raise InvalidInput(f"{interface!r} is not the name of an interface", host=params["switch_address"])
+    """Operation of ``switch_port``: ``changed``, ``diff``, ``port`` {interface, vlan, mode, network, neighbor}."""
+    if params["vlan"] not in VLAN_IDS:
+        raise InvalidInput(f"{params['vlan']} is not a VLAN (1-4094)", host=params["switch_address"])
+    if params.get("network") in ("provisioning", "tenant") and not params.get("expect_neighbor"):
+        raise InvalidInput(
+            f"a port is put into the {params['network']} network only when it is known who is at its other end",
+            code="neighbor_needed",
+            host=params["switch_address"],
+            next="Set expect_neighbor to the server's system name or MAC address.",
+        )
     spoken = dialect(params["switch_dialect"])
-    tries = Waiter(float(params["wait_timeout"]), first_pause_s=0.5, longest_pause_s=2.0)
+    move = Move(spoken, params, check_mode)
     attempt = 0
     while True:
         attempt += 1
         try:
-            with session(
-                params["switch_address"],
-                params.get("switch_grpc_port") or spoken.port,
-                spoken,
-                username=params.get("switch_username") or "",
-                password=params.get("switch_password") or "",
-                ca_path=params.get("switch_ca_path"),
-                seconds=float(params["switch_timeout"]),
-            ) as opened:
-                return Port(opened, interface).access(vlan, params.get("expect_neighbor"), tries, check_mode)
+            with session(params, spoken) as opened:
+                return move.attempt(opened)
         except (Busy, Unreachable) as problem:
-            if not problem.retryable or attempt >= _TRIES or not tries.pause():
+            if not problem.retryable or attempt >= _TRIES or not move.waiter.pause():
                 raise
             notices.say(f"{params['switch_address']}: {problem.message}, trying again")
 
 
-class Port:
-    """One port of a switch."""
+class Move:
+    """One port on its way into one VLAN; survives the connections that it takes."""
 
-    def __init__(self, opened: Session, interface: str) -> None:
-        self.session = opened
-        self.interface = interface
-        self._port = f"interfaces/interface[name={interface}]"
-        self._switched = f"{self._port}/ethernet/switched-vlan"
+    def __init__(self, spoken: Dialect, params: Json, check_mode: bool) -> None:
+        self.dialect = spoken
+        self.address: str = params["switch_address"]
+        self.interface = spoken.interface(params["interface"])
+        self.vlan: int = params["vlan"]
+        self.network: str | None = params.get("network")
+        self.expected: str | None = params.get("expect_neighbor")
+        self.rollback: bool = params.get("rollback", True)
+        self.check_mode = check_mode
+        self.waiter = Waiter(float(params["wait_timeout"]), first_pause_s=0.2, longest_pause_s=2.0)
+        self.wanted = PortVlans(ACCESS, self.vlan)
+        self.before: tuple[PortVlans, Vlan | None] | None = None
 
-    def access(self, vlan: int, expect_neighbor: str | None, waiter: Waiter, check_mode: bool) -> Json:
-        """Make the port an untagged member of ``vlan`` and of nothing else."""
-        neighbor = self._neighbor(expect_neighbor, waiter)
-        before = {"port": self._read_port(), "vlan": self._read_vlan(vlan)}
-        after = {
-            "port": {"interface-mode": _ACCESS, "access-vlan": vlan},
-            "vlan": {"vlan-id": vlan, "status": "ACTIVE"},
-        }
-        changed = before != after
-        if changed and not check_mode:
-            update = [] if before["vlan"] == after["vlan"] else [(self._vlan_path(vlan), after["vlan"])]
-            # Replace, of the narrow container: what is not said goes (native and trunk VLANs), and nothing beside it.
-            self.session.write(replace=[(f"{self._switched}/config", after["port"])], update=update)
-            self._confirm(vlan, waiter)
+    def attempt(self, opened: Session) -> Json:
+        """Look, move and look again over one connection."""
+        neighbor, port, vlan = self._look(opened)
+        if self.before is None:
+            self.before = (port, vlan)
+        done = self._is_done(port, vlan)
+        if not done and not self.check_mode:
+            make = None if vlan is not None and vlan.active else Vlan(self.vlan)
+            if not self._write(opened, self.dialect.move(self.interface, port, self.vlan, make)):
+                self._confirm(opened)
+        return self._result(neighbor)
+
+    def _result(self, neighbor: Json | None) -> Json:
+        assert self.before is not None
+        before = {"port": self.before[0].shown(), "vlan": _shown(self.before[1])}
+        after = {"port": self.wanted.shown(), "vlan": {"id": self.vlan, "active": True}}
+        port = {"interface": self.interface, "vlan": self.vlan, "mode": ACCESS, "network": self.network}
         return {
-            "changed": changed,
+            "changed": before != after,
             "diff": {"before": before, "after": after},
-            "port": {"interface": self.interface, "vlan": vlan, "mode": "access", "neighbor": neighbor},
+            "port": {**port, "neighbor": neighbor},
         }
 
-    # -- reading -----------------------------------------------------------------------------------------------------
+    def _is_done(self, port: PortVlans, vlan: Vlan | None) -> bool:
+        return port == self.wanted and vlan is not None and vlan.active
 
-    def _read_port(self) -> Json:
-        config = self.session.read(f"{self._switched}/config", "config")
-        if config is None and self.session.read(f"{self._port}/config", "config") is None:
+    # -- before the Set ----------------------------------------------------------------------------------------------
+
+    def _look(self, opened: Session) -> tuple[Json | None, PortVlans, Vlan | None]:
+        """Neighbour, port and VLAN in one round trip; a neighbour that is expected is waited for."""
+        spoken = self.dialect
+        readings = (spoken.neighbors(self.interface), spoken.port_vlans(self.interface), spoken.vlan(self.vlan))
+        while True:
+            seen, port, vlan = opened.read(*readings)
+            if port is None:
+                port = self._no_vlans(opened)
+            if seen or self.expected is None:
+                break
+            if not self.waiter.pause():
+                raise DeadlineExceeded(
+                    f"nothing is heard over LLDP on {self.interface}, where {self.expected} should be",
+                    code="neighbor_missing",
+                    host=self.address,
+                    tried=f"LLDP of {self.interface} for {self.waiter.waited:.0f} s",
+                    next="Check the cable, and that LLDP runs on both ends; without expect_neighbor nobody looks.",
+                )
+        neighbor = self._neighbor(seen)
+        if port.mode == ROUTED:
+            raise Conflict(
+                f"{self.interface} is a routed port: it was not touched",
+                code="port_routed",
+                host=self.address,
+                next="Check the port; make it a switched port by hand if it is the right one.",
+            )
+        return neighbor, port, vlan
+
+    def _no_vlans(self, opened: Session) -> PortVlans:
+        """A port that is there and in no VLAN.
+
+        :raises NotFound: when it is not there.
+        """
+        exists = self.dialect.port_exists(self.interface)
+        if exists is None or not opened.read(exists)[0]:
             raise NotFound(
                 f"the switch has no interface {self.interface}",
                 code="interface_missing",
-                host=self.session.address,
-                tried=f"Get {self._port}",
+                host=self.address,
+                tried=f"Get {self.dialect.port_vlans(self.interface).queries[0].path}",
                 next="Check the interface's name as the switch spells it.",
             )
-        return _relevant(config or {})
+        return PortVlans(ACCESS)
 
-    def _read_vlan(self, vlan: int) -> Json | None:
-        config = self.session.read(self._vlan_path(vlan), "config")
-        # A VLAN without a status is active (openconfig-vlan's default).
-        return {"vlan-id": vlan, "status": config.get("status", "ACTIVE")} if config else None
-
-    def _vlan_path(self, vlan: int) -> str:
-        instance = self.session.dialect.network_instance
-        return f"network-instances/network-instance[name={instance}]/vlans/vlan[vlan-id={vlan}]/config"
-
-    def _neighbor(self, expected: str | None, waiter: Waiter) -> Json | None:
-        """The LLDP neighbour; with ``expected`` it must be the one, and is waited for while there is none."""
-        while True:
-            seen = self._neighbors()
-            if expected is None or seen:
-                break
-            if not waiter.pause():
-                raise DeadlineExceeded(
-                    f"nothing is heard over LLDP on {self.interface}, where {expected} should be",
-                    code="neighbor_missing",
-                    host=self.session.address,
-                    tried=f"LLDP of {self.interface} for {waiter.waited:.0f} s",
-                    next="Check the cable, and that LLDP runs on both ends; without expect_neighbor nobody looks.",
-                )
-        if expected is None:
-            return _short(seen[0]) if seen else None
+    def _neighbor(self, seen: list[Json]) -> Json | None:
+        if self.expected is None:
+            return seen[0] if seen else None
         for neighbor in seen:
-            if _is(neighbor, expected):
-                return _short(neighbor)
+            if is_neighbor(neighbor, self.expected):
+                return neighbor
         raise Conflict(
-            f"{self.interface} leads to {_named(seen[0])} and not to {expected}: the port was not touched",
+            f"{self.interface} leads to {_named(seen[0])} and not to {self.expected}: the port was not touched",
             code="neighbor_differs",
-            host=self.session.address,
+            host=self.address,
             tried=f"LLDP of {self.interface}",
             answer="; ".join(map(_named, seen)),
             next="Correct the cabling, or the port in the record.",
         )
 
-    def _neighbors(self) -> list[Json]:
-        found = self.session.read(f"lldp/interfaces/interface[name={self.interface}]/neighbors")
-        entries = (found or {}).get("neighbor") or []
-        return [entry["state"] for entry in entries if entry.get("state")]
+    # -- the Set and what became of it -------------------------------------------------------------------------------
 
-    # -- after the Set -----------------------------------------------------------------------------------------------
+    def _write(self, opened: Session, changes: list[Change]) -> bool:
+        """Set. True when it got no proper answer and has been found done all the same."""
+        try:
+            for change in changes:
+                opened.write(change)
+        except _UNTOUCHED:
+            raise
+        except PaleBlueDotError as problem:
+            self._judge(opened, problem)
+            return True
+        return False
 
-    def _confirm(self, vlan: int, waiter: Waiter) -> None:
-        """Read back: the answer to a Set says that it was accepted, not that the port is there."""
+    def _judge(self, opened: Session, problem: PaleBlueDotError) -> None:
+        """After a Set that failed: return when it was done, raise ``problem`` when nothing was, else put back."""
+        assert self.before is not None
+        old_port, old_vlan = self.before
+        # A switch that went silent may still be at it.
+        patience = Waiter(opened.seconds if isinstance(problem, DeadlineExceeded) else 0, first_pause_s=0.2)
         while True:
-            state = _relevant(self.session.read(f"{self._switched}/state") or {})
-            if not state:
-                # Not every switch has the state container; then its configuration is what can be known.
-                state = _relevant(self.session.read(f"{self._switched}/config", "config") or {})
-            if state == {"interface-mode": _ACCESS, "access-vlan": vlan}:
+            try:
+                port, vlan = opened.read(self.dialect.port_state(self.interface), self.dialect.vlan(self.vlan))
+            except PaleBlueDotError:
+                problem.message += f"; what became of {self.interface} is not known"
+                problem.details["port"] = None
+                raise problem from None
+            port = port or PortVlans(ACCESS)
+            if self._is_done(port, vlan):
                 return
-            if not waiter.pause():
-                raise PaleBlueDotError(
-                    f"{self.interface} is not in VLAN {vlan} although the switch took the change",
-                    code="port_not_moved",
-                    host=self.session.address,
-                    tried=f"Set, then Get of {self._switched} for {waiter.waited:.0f} s",
-                    answer=str(state),
-                    next="Look at the switch's log: another system may write to this port.",
-                    retryable=True,
-                )
+            untouched = port == old_port and _shown(vlan) == _shown(old_vlan)
+            if not untouched or not patience.pause():
+                break
+        if untouched:
+            problem.message += f"; {self.interface} is still {port.said()}"
+            raise problem
+        self._undo(opened, problem, port)
+
+    def _confirm(self, opened: Session) -> None:
+        """Read back: the answer to a Set says that it was accepted, not that the port is there."""
+        assert self.before is not None
+        while True:
+            (port,) = opened.read(self.dialect.port_state(self.interface))
+            if port == self.wanted:
+                return
+            if not self.waiter.pause():
+                break
+        problem = PaleBlueDotError(
+            f"{self.interface} is not in VLAN {self.vlan} although the switch took the change",
+            code="port_not_moved",
+            host=self.address,
+            tried=f"Set, then Get of {self.interface} for {self.waiter.waited:.0f} s",
+            answer=(port or PortVlans(ACCESS)).said(),
+            next="Look at the switch's log: another system may write to this port.",
+            retryable=True,
+        )
+        self._undo(opened, problem, port or PortVlans(ACCESS))
+
+    def _undo(self, opened: Session, problem: PaleBlueDotError, port: PortVlans) -> None:
+        """Put the port back to what it was, and raise ``problem`` with what it is now.
+
+        :raises PaleBlueDotError: always.
+        """
+        assert self.before is not None
+        old, old_vlan = self.before
+        told = f"{problem.message.rstrip('.')}; {self.interface} is {port.said()}"
+        facts: Json = {"host": self.address, "tried": problem.tried, "answer": problem.answer}
+        if not self.rollback:
+            raise PaleBlueDotError(
+                f"{told} (it was {old.said()})",
+                code="port_half_set" if problem.code != "port_not_moved" else problem.code,
+                next="Run the task again, or set the port by hand: rollback is off.",
+                **facts,
+            ) from problem
+        try:
+            for change in self.dialect.put_back(self.interface, old, self.vlan, unmake=old_vlan is None):
+                opened.write(change)
+            found, _vlan = opened.read(self.dialect.port_vlans(self.interface), self.dialect.vlan(self.vlan))
+        except PaleBlueDotError as second:
+            raise PaleBlueDotError(
+                f"{told} and could not be put back ({second.message}); it was {old.said()}",
+                code="port_half_set",
+                next="Shut the port down or set it by hand: until then it may let in, or cut off, somebody.",
+                **facts,
+            ) from problem
+        found = found or PortVlans(ACCESS)
+        if found != old:
+            raise PaleBlueDotError(
+                f"{told} and did not go back: it is {found.said()}, and was {old.said()}",
+                code="port_half_set",
+                next="Shut the port down or set it by hand: until then it may let in, or cut off, somebody.",
+                **facts,
+            ) from problem
+        raise PaleBlueDotError(
+            f"{problem.message.rstrip('.')}; {self.interface} was put back: it is {old.said()} again",
+            code=problem.code if problem.code == "port_not_moved" else "port_rolled_back",
+            next=problem.next or "Run the task again.",
+            retryable=True,
+            **facts,
+        ) from problem
 
 
-def _relevant(config: Json) -> Json:
-    """The leaves that say which VLANs a port is in; those that do not apply to its mode are left out."""
-    mode = str(config.get("interface-mode", "")).rpartition(":")[2]
-    if not mode and "access-vlan" not in config:
-        return {}
-    kept: Json = {"interface-mode": mode or _ACCESS}
-    names = ("access-vlan",) if kept["interface-mode"] == _ACCESS else ("native-vlan", "trunk-vlans")
-    kept.update({name: config[name] for name in names if config.get(name) is not None})
-    return kept
+def _shown(vlan: Vlan | None) -> Json | None:
+    """What of a VLAN matters to a port."""
+    return None if vlan is None else {"id": vlan.id, "active": vlan.active}
 
 
-def _is(neighbor: Json, expected: str) -> bool:
+def is_neighbor(neighbor: Json, expected: str) -> bool:
     """Whether a neighbour is the one meant: by system name (with or without its domain) or by a MAC address."""
-    mac = _mac(expected)
+    mac = mac_digits(expected)
     if mac is not None:
-        return mac in (_mac(neighbor.get("chassis-id")), _mac(neighbor.get("port-id")))
-    name = str(neighbor.get("system-name") or "").lower()
+        return mac in (mac_digits(neighbor["chassis_id"]), mac_digits(neighbor["port_id"]))
+    name = str(neighbor["system_name"] or "").lower()
     wanted = expected.lower()
     return bool(name) and (name == wanted or name.partition(".")[0] == wanted or name == wanted.partition(".")[0])
 
 
-def _mac(text: Any) -> str | None:
+def mac_digits(text: Any) -> str | None:
+    """The twelve hexadecimal digits of a MAC address, however it is written; None when it is none."""
     digits = re.sub(r"[:.\-]", "", str(text or "")).lower()
     return digits if re.fullmatch(r"[0-9a-f]{12}", digits) else None
 
 
-def _short(neighbor: Json) -> Json:
-    return {
-        "system_name": neighbor.get("system-name"),
-        "chassis_id": neighbor.get("chassis-id"),
-        "port_id": neighbor.get("port-id"),
-    }
-
-
 def _named(neighbor: Json) -> str:
-    return f"{neighbor.get('system-name') or 'a nameless system'} ({neighbor.get('chassis-id')})"
+    return f"{neighbor['system_name'] or 'a nameless system'} ({neighbor['chassis_id']})"
