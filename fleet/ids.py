@@ -10,6 +10,7 @@ from typing import Literal
 Kind = Literal[
     "srv", "gpu", "alloc", "wf", "tpl", "usr", "prj", "net", "img", "key", "alert", "evt",
     "as", "ga", "ip", "nic", "sw", "tok", "hwp", "cred", "prop", "step", "rep", "aud", "wfe",
+    "exp", "rul", "rpl",
 ]  # fmt: skip
 
 _lock = threading.Lock()

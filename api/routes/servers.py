@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from api import ids, listing
 from api.auth import current_actor, requires
 from api.blueprint import Blueprint
-from api.records import reading, writing
+from api.records import reading, record, writing
 from api.schemas.allocations import AcceptedSchema
 from api.schemas.servers import (
     CredentialChangeSchema,
@@ -24,6 +24,7 @@ from api.schemas.servers import (
     ServerSchema,
 )
 from api.views import server_detail, server_fields, started
+from fleet.enrolment import importing
 from fleet.operations import credentials, lookup, register, release, workflows
 
 blp = Blueprint("servers", __name__, url_prefix="/api/v1", description="Servers and switches")
@@ -47,11 +48,13 @@ def list_servers(session: Session, query: dict[str, Any]) -> Any:
 @blp.route("/servers", "importServers", method="POST")
 @requires(*STAFF, keyed=True)
 @blp.arguments(ImportSchema)
-@writing
 @blp.response(200, ImportedSchema)
-def import_servers(session: Session, body: dict[str, Any]) -> Any:
-    """Register networks, switches and servers from an import document; what is there already is updated."""
-    return register.import_fleet(session, current_actor(), body)
+def import_servers(body: dict[str, Any]) -> Any:
+    """Register networks, switches and servers from an import document; what is there already is updated.
+
+    Everything is checked before anything is written; servers are then written some hundreds at a time.
+    """
+    return importing.import_document(record(), current_actor(), body)
 
 
 @blp.route("/servers/<server>", "getServer")

@@ -7,7 +7,9 @@ from fleet.models.api_token import ApiToken
 from fleet.models.audit_entry import AuditEntry
 from fleet.models.base import Base, UtcDateTime
 from fleet.models.credential import Credential
+from fleet.models.enrolment_rules import EnrolmentRules
 from fleet.models.event import Event
+from fleet.models.expected_machine import ExpectedMachine
 from fleet.models.fleet_flag import FleetFlag
 from fleet.models.gpu import Gpu
 from fleet.models.gpu_allocation import GpuAllocation
@@ -19,6 +21,7 @@ from fleet.models.leader_lease import LeaderLease
 from fleet.models.machine_report import MachineReport
 from fleet.models.monitoring_data import MonitoringData
 from fleet.models.network import Network
+from fleet.models.part_replacement import PartReplacement
 from fleet.models.server import Server
 from fleet.models.server_nic import ServerNic
 from fleet.models.ssh_key import SshKey
@@ -38,7 +41,9 @@ __all__ = [
     "AuditEntry",
     "Base",
     "Credential",
+    "EnrolmentRules",
     "Event",
+    "ExpectedMachine",
     "FleetFlag",
     "Gpu",
     "GpuAllocation",
@@ -50,6 +55,7 @@ __all__ = [
     "MachineReport",
     "MonitoringData",
     "Network",
+    "PartReplacement",
     "Server",
     "ServerNic",
     "SshKey",

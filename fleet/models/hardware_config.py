@@ -13,7 +13,8 @@ from fleet.models.base import ID_LENGTH, NAME_LENGTH, Base, Timestamps
 
 
 class HardwareConfig(Timestamps, Base):
-    """What the last inspection saw; unknown is null."""
+    """What the last inspection saw; unknown is null. `facts` is what the BMC said as it came, `findings` what is wrong
+    with it (each names the part), `notes` what was left out or could not be checked."""
 
     __tablename__ = "hardware_configs"
 
@@ -24,4 +25,7 @@ class HardwareConfig(Timestamps, Base):
     raid_config: Mapped[dict[str, Any] | None]
     network_config: Mapped[dict[str, Any] | None]
     bios_attributes: Mapped[dict[str, Any] | None]
+    facts: Mapped[dict[str, Any] | None]
+    findings: Mapped[list[str] | None]
+    notes: Mapped[list[str] | None]
     observed_at: Mapped[datetime | None]

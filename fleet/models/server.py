@@ -49,7 +49,10 @@ class Server(Timestamps, Base):
 
     rack: Mapped[str | None] = mapped_column(String(NAME_LENGTH))
     pool: Mapped[str | None] = mapped_column(String(NAME_LENGTH))
+    rack_unit: Mapped[int | None]
     nvlink_domain: Mapped[str | None] = mapped_column(String(NAME_LENGTH))
+    model_class: Mapped[str | None] = mapped_column(String(NAME_LENGTH))
+    tags: Mapped[list[str] | None]
     cpu_count: Mapped[int | None]
     memory_gb: Mapped[int | None]
     storage_gb: Mapped[int | None]

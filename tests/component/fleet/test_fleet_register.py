@@ -292,7 +292,7 @@ def test_another_machine_behind_the_address_is_noticed(fleet: Site) -> None:
     with pytest.raises(errors.Conflict) as caught:
         inspect(fleet, "gpu-01", {**bmc_facts(1), "serial_number": "OTHER"})
     assert (caught.value.code, caught.value.host) == ("serial_number_changed", "gpu-01")
-    load(fleet, {"servers": [{"name": "twin", "bmc_address": "192.0.2.11"}]})
+    load(fleet, {"servers": [{"name": "twin", "bmc_address": "192.0.2.211"}]})
     with pytest.raises(errors.Conflict, match="that of gpu-01"):
         inspect(fleet, "twin", bmc_facts(1))
     assert fleet.server_states()["twin"] == "enrolled"

@@ -1,0 +1,1 @@
+"""How machines join the record: imports, expected machines, rules, bills of materials, replaced parts, adoption."""
