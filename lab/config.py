@@ -33,6 +33,8 @@ class Delays:
     soft_off_s: float  # orderly shutdown of a running OS
     gpu_reset_s: float
     bmc_reset_s: float
+    firmware_s: float = 0  # one image written to its component
+    volume_s: float = 0  # a RAID volume made or taken apart
 
 
 DELAYS: dict[str, Delays] = {
@@ -52,6 +54,8 @@ DELAYS: dict[str, Delays] = {
         soft_off_s=0.2,
         gpu_reset_s=0.2,
         bmc_reset_s=0.5,
+        firmware_s=0.5,
+        volume_s=0.2,
     ),
     # The order of magnitude of an 8-GPU server. POST: 5 to 10 minutes, most of it memory training and the GPU tray's
     # own start. Power: BMCs report the old state for 5 to 10 s after an order (ironic's redfish and ipmi drivers wait
@@ -71,6 +75,8 @@ DELAYS: dict[str, Delays] = {
         soft_off_s=20,
         gpu_reset_s=15,
         bmc_reset_s=120,
+        firmware_s=300,
+        volume_s=30,
     ),
 }
 

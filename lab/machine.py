@@ -11,6 +11,7 @@ Faults of layer ``machine`` are picked with these methods and paths:
 ``image|file|erase`` ``<device>``: the drive fails (``disk_error``)
 ``os boot``          ``os_broken``: the installed system does not come up
 ``gpu``              ``gpu_missing`` (standing): the GPU is not on the bus
+``firmware <id>``    ``firmware_failed`` (the task fails), ``firmware_old`` (success, and the old version runs on)
 ===================  ==========================================================================================
 """
 
@@ -28,6 +29,7 @@ from lab.clock import Clock
 from lab.config import Delays, MachineConfig
 from lab.disk import Disk, make_disks
 from lab.faults import FaultSet
+from lab.firmware import Firmware
 from lab.gpu import Gpu, make_gpu
 from lab.log import WriteLog
 
@@ -140,6 +142,7 @@ class Machine:
         self.in_post = False
         self.disks: list[Disk] = make_disks(self, lambda index: f"S6CKNA{config.number:04d}{index:04d}")
         self.gpus: list[Gpu] = [make_gpu(n + 1, config.serial_number) for n in range(config.gpus)]
+        self.firmware = Firmware(self)
         self.inlet_celsius: float | None = None
         self.boot_options = boot_options(config.mac)
         self.boot_order = [option.reference for option in self.boot_options]
@@ -241,6 +244,7 @@ class Machine:
         self.power = "On"
         self.powered_at = self.world.clock.elapsed()
         self._power_sel("Power on", 0x00)
+        self.firmware.at_power_on()
         self._begin_life()
 
     async def _power_off(self) -> None:
@@ -324,6 +328,7 @@ class Machine:
 
     def _apply_pending(self) -> None:
         """POST takes over what was set aside for it."""
+        self.firmware.at_post()
         if self.bmc.bios_pending:
             self.world.log.add(self.name, "machine", "bios.applied", attributes=sorted(self.bmc.bios_pending))
             self.bmc.bios.update(self.bmc.bios_pending)

@@ -148,6 +148,30 @@ _MESSAGES: dict[str, tuple[int, str, str, str]] = {
         "Warning",
         "Correct the value for the query parameter in the request and resubmit the request if the operation failed.",
     ),
+    "UnrecognizedRequestBody": (
+        400,
+        "The service detected a malformed request body that it was unable to interpret.",
+        "Warning",
+        "Correct the request body and resubmit the request if it failed.",
+    ),
+    "UnsupportedMediaType": (
+        415,
+        "The media type of the request body, or of a part of it, is not supported.",
+        "Warning",
+        "Correct the Content-Type and resubmit the request.",
+    ),
+    "PayloadTooLarge": (
+        413,
+        "The supplied payload exceeds the maximum size that the service supports.",
+        "Critical",
+        "Reduce the size of the payload and resubmit the request.",
+    ),
+    "ServiceTemporarilyUnavailable": (
+        503,
+        "The service is temporarily unavailable.  Retry in {0} seconds.",
+        "Critical",
+        "Wait for the indicated retry duration and retry the operation.",
+    ),
     "GeneralError": (500, "A general error has occurred.", "Critical", "None."),
 }
 

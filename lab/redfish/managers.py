@@ -42,7 +42,7 @@ def manager(bmc: RedfishBmc) -> Body:
         DateTimeLocalOffset="+00:00",
         Description="BMC",
         EthernetInterfaces=link(f"{BMC}/EthernetInterfaces"),
-        FirmwareVersion="23.11.20",
+        FirmwareVersion=bmc.machine.firmware.bmc_version,
         GraphicalConsole={"ConnectTypesSupported": ["KVMIP"], "MaxConcurrentSessions": 4, "ServiceEnabled": True},
         Id="BMC",
         Links={"ManagerInChassis": link("/Chassis/DGX")},
@@ -79,16 +79,22 @@ async def reset(call: Call) -> Answer:
         raise RedfishError("ActionParameterValueNotInList", str(kind), "ResetType", "Manager.Reset")
     bmc = call.bmc
 
-    async def restart() -> None:
+    async def later() -> None:
         await asyncio.sleep(0.05)  # the answer goes out first
-        bmc.machine.world.log.add(bmc.machine.name, "machine", "bmc.reset", by="redfish")
-        bmc.state.resets += 1
-        bmc.state.away_until = bmc.clock.elapsed() + bmc.machine.world.delays.bmc_reset_s
-        for media in bmc.state.media.values():
-            _eject(media)
+        restart(bmc)
 
-    bmc.tasks.start("Manager Reset", restart())
+    bmc.tasks.start("Manager Reset", later())
     return Answer()
+
+
+def restart(bmc: RedfishBmc) -> None:
+    """The BMC starts over: sessions and media go, and nothing answers for a while."""
+    bmc.machine.world.log.add(bmc.machine.name, "machine", "bmc.reset", by="redfish")
+    bmc.state.resets += 1
+    bmc.state.away_until = bmc.clock.elapsed() + bmc.machine.world.delays.bmc_reset_s
+    bmc.machine.firmware.run_staged(("BMC",))
+    for media in bmc.state.media.values():
+        _eject(media)
 
 
 @routes.get("/Managers/BMC/EthernetInterfaces")
@@ -234,7 +240,7 @@ def hmc(bmc: RedfishBmc) -> Body:
         DateTime=bmc.clock.now().replace(year=2020).isoformat(timespec="seconds"),  # a clock nobody set
         DateTimeLocalOffset="+00:00",
         Description="Baseboard Management Controller",
-        FirmwareVersion="HGX-22.10-1-rc57",
+        FirmwareVersion=bmc.machine.firmware.components["HGX_FW_BMC_0"][0],
         Id="bmc",  # sic: not the last part of its path
         Links={
             "ManagerForChassis": [link("/Chassis/HGX_BMC_0")],

@@ -14,6 +14,7 @@ from lab.redfish.errors import RedfishError
 
 if TYPE_CHECKING:
     from lab.bmc import Account
+    from lab.redfish.multipart import Form
     from lab.redfish.service import RedfishBmc
 
 Body = dict[str, Any]
@@ -26,7 +27,8 @@ ROOT = "/redfish/v1"
 
 @dataclass(frozen=True)
 class Call:
-    """A write as it came in. ``path`` is without query; ``account`` is None only where none is needed."""
+    """A write as it came in. ``path`` is without query; ``account`` is None only where none is needed; ``form`` is what
+    came as multipart/form-data, ``body`` what came as JSON."""
 
     bmc: RedfishBmc
     method: str
@@ -34,6 +36,7 @@ class Call:
     body: Body
     account: Account | None
     base_url: str
+    form: Form | None = None
 
     def require(self, action: str, *names: str) -> list[Any]:
         """Parameters of an action. Raises RedfishError when one is missing or unknown ones are there."""

@@ -21,6 +21,7 @@ from lab.machine import Machine
 from lab.redfish import load_resources
 from lab.redfish.errors import RedfishError
 from lab.redfish.events import Subscriptions
+from lab.redfish.multipart import read_form
 from lab.redfish.query import apply_query
 from lab.redfish.routes import ROOT, Answer, Body, Call, routes
 from lab.redfish.sessions import Sessions
@@ -29,6 +30,7 @@ from lab.redfish.tasks import Tasks
 logger = logging.getLogger(__name__)
 
 MAX_BODY = 1_000_000
+MAX_IMAGE = 419_627_008  # DGX H100 UpdateService.MaxImageSizeBytes
 PUBLIC = {"", ROOT, "/redfish", ROOT + "/odata", ROOT + "/$metadata"}
 # Writes that an Operator may make; the rest is for an Administrator.
 OPERATOR_PATHS = (ROOT + "/Systems/", ROOT + "/Chassis/", ROOT + "/Managers/BMC/VirtualMedia/")
@@ -183,13 +185,15 @@ class RedfishBmc:
             _authorize(account, path, request.method)
         if request.method == "PATCH":
             _check_precondition(request.headers.get("If-Match"), current.get("@odata.etag"))
+        form = await read_form(request, MAX_IMAGE) if request.content_type == "multipart/form-data" else None
         call = Call(
             bmc=self,
             method=request.method,
             path=path,
-            body=await _json_body(request),
+            body=await _json_body(request) if form is None else form.parameters,
             account=account,
             base_url=f"{request.scheme}://{request.host}",
+            form=form,
         )
         answer: Answer = await function(call, *parameters)
         self.machine.world.log.add(

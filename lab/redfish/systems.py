@@ -75,7 +75,7 @@ def system(bmc: RedfishBmc) -> Body:
             Actions=reset_action(DGX),
             AssetTag=bmc.asset_tag,
             Bios=link(f"{DGX}/Bios"),
-            BiosVersion="1.1.3",
+            BiosVersion=machine.firmware.bios_version,
             Boot={
                 "BootNext": None,
                 "BootOptions": link(f"{DGX}/BootOptions"),

@@ -12,6 +12,7 @@ import sys
 import tarfile
 import threading
 from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -253,6 +254,23 @@ class LabBmc:
         add = self.machine.world.faults.add
         layer = "machine" if kind in ("power_stuck", "gpu_missing") else "redfish"
         self._loop.call(lambda: add(self.machine.name, layer, kind, match, value, count))
+
+    def machine_fault(self, kind: str, match: str, value: Any = None, count: int | None = None) -> None:
+        """A fault of the machine itself, such as an image that is not run."""
+        self._loop.call(lambda: self.machine.world.faults.add(self.machine.name, "machine", kind, match, value, count))
+
+    def power(self, action: str) -> None:
+        """By hand, and POST is over when it returns."""
+        self._loop.run(self.machine.power_action(action, by="test"))
+        for _round in range(50):
+            if not self._loop.call(lambda: self.machine.in_post):
+                return
+            self._loop.run(asyncio.sleep(0.01))
+
+    def slow_firmware(self, seconds: float) -> None:
+        """An image takes so long to write from here on."""
+        world = self.machine.world
+        world.delays = replace(world.delays, firmware_s=seconds)
 
     def heal(self) -> None:
         self._loop.call(lambda: self.machine.world.faults.clear())

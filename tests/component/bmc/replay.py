@@ -71,7 +71,9 @@ class Replay:
             def do(self) -> None:
                 length = int(self.headers.get("Content-Length") or 0)
                 raw = self.rfile.read(length) if length else b""
-                asked = Asked(self.command, self.path, dict(self.headers.items()), json.loads(raw) if raw else None)
+                kind = self.headers.get("Content-Type", "application/json")
+                body = (json.loads(raw) if raw else None) if "json" in kind else raw  # an upload stays what it is
+                asked = Asked(self.command, self.path, dict(self.headers.items()), body)
                 replay.asked.append(asked)
                 reply = replay.answer(asked)
                 if reply.status == 0:

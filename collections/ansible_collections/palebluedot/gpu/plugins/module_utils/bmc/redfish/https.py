@@ -21,9 +21,10 @@ import select
 import socket
 import ssl
 import zlib
+from collections.abc import Iterable
 from email.message import Message
 from functools import lru_cache
-from http.client import HTTPException, HTTPSConnection
+from http.client import HTTPException, HTTPResponse, HTTPSConnection
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -197,13 +198,15 @@ class HttpsSession:
         self,
         method: str,
         url: str,
-        data: str | bytes | None = None,
+        data: str | bytes | Iterable[bytes] | None = None,
         headers: dict[str, str] | None = None,
         allow_redirects: bool = True,
         params: str | None = None,
         **_: Any,
     ) -> Response:
         """Send one request and read its whole answer.
+
+        :param data: pieces are sent as they come; ``Content-Length`` has to be among the headers then.
 
         :raises NotConnected: nothing was sent.
         :raises OSError, http.client.HTTPException: anything may have happened.
@@ -222,7 +225,9 @@ class HttpsSession:
             target = there.path + (f"?{there.query}" if there.query else "")
         raise Elsewhere(f"{target}, in a circle")
 
-    def _exchange(self, method: str, target: str, body: bytes | None, headers: dict[str, str]) -> Response:
+    def _exchange(
+        self, method: str, target: str, body: bytes | Iterable[bytes] | None, headers: dict[str, str]
+    ) -> Response:
         connection = self._connection
         connection.deadline = self.deadline
         if connection.sock is not None and _readable(connection.sock):
@@ -233,8 +238,10 @@ class HttpsSession:
             if not isinstance(connection.sock, BoundedSocket):
                 raise TypeError("the TLS context is not one of context_for: nothing would bound the answer")
             connection.sock.deadline = self.deadline
-            connection.request(method, target, body=body, headers=headers)
-            answer = connection.getresponse()
+            try:
+                answer = _answered(connection, method, target, body, headers)
+            except (ssl.SSLEOFError, ssl.SSLZeroReturnError) as broken:
+                raise ConnectionResetError(str(broken)) from broken  # TLS had been agreed: it was dropped, not refused
             content = answer.read(LARGEST_ANSWER_BYTES + 1)
         except BaseException:
             connection.close()  # what is left of a broken exchange must not be read as the next answer
@@ -249,6 +256,24 @@ class HttpsSession:
         if answer.headers.get("Content-Encoding", "").lower() == "gzip":
             content = _unpacked(content)
         return Response(answer.status, answer.reason, answer.headers, content)
+
+
+def _answered(
+    connection: HTTPSConnection, method: str, target: str, body: bytes | Iterable[bytes] | None, headers: dict[str, str]
+) -> HTTPResponse:
+    try:
+        connection.request(method, target, body=body, headers=headers)
+    except TimeoutError:
+        raise
+    except OSError as broken:
+        if body is None or isinstance(body, bytes) or connection.sock is None:
+            raise
+        # A BMC that will not have an upload answers and closes before its end: what it said is worth more than that.
+        try:
+            return connection.getresponse()
+        except (OSError, HTTPException):
+            raise broken from None
+    return connection.getresponse()
 
 
 def _readable(sock: socket.socket) -> bool:

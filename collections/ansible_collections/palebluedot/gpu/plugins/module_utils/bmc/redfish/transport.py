@@ -30,6 +30,7 @@ from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish.https 
     context_for,
     fingerprint_of,
 )
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish.upload import Plain, Unreadable
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.values import dig, table, tables, text
 from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import (
     AuthenticationError,
@@ -37,6 +38,7 @@ from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import (
     Busy,
     Conflict,
     DeadlineExceeded,
+    InvalidInput,
     LicenceMissing,
     NotFound,
     PaleBlueDotError,
@@ -189,8 +191,37 @@ class RedfishTransport:
                     raise
         raise AssertionError("not reached")
 
-    def delete(self, path: str, deadline: Deadline) -> Answer:
-        return self._write("DELETE", path, None, {}, deadline)
+    def delete(self, path: str, deadline: Deadline, body: Mapping[str, Any] | None = None) -> Answer:
+        """:param body: annotations such as ``@Redfish.OperationApplyTime``; nearly always there is none."""
+        return self._write("DELETE", path, body, {}, deadline)
+
+    def upload(self, path: str, content: Plain, deadline: Deadline) -> Answer:
+        """POST a file, piece by piece and once only: not even "too busy, come again" sends it a second time.
+
+        :param deadline: for the whole upload and its answer; ``bmc_timeout`` is too short for a firmware image.
+        """
+        self.use_session()
+        self._authenticate(deadline)
+        if deadline.remaining() <= 0:
+            raise self._too_late("POST", path, deadline, "nothing was sent any more")
+        self._session.deadline = deadline
+        headers = {**self._client._get_req_headers({"Accept": "application/json"}), **content.headers}
+        try:
+            raw = self._session.request("POST", f"https://{self.host}{path}", data=content, headers=headers)
+        except Unreadable as problem:
+            raise InvalidInput(
+                "the image cannot be read to its end",
+                host=self.host,
+                tried=f"POST {path}",
+                answer=str(problem),
+                next="Check the file and the disk that it is on; the BMC got a part of it and no more.",
+            ) from problem
+        except (Elsewhere, HTTPException, NotConnected, OSError) as problem:
+            raise self._transport_problem(problem, "POST", path, deadline, harmless=False) from problem
+        response = RestResponse(None, raw)
+        if response.status >= 400:
+            raise self._problem(response, "POST", path)
+        return self._answer_of(response, "POST", path)
 
     def write(
         self, method: str, path: str, body: Mapping[str, Any] | None, headers: dict[str, str], deadline: Deadline
@@ -201,7 +232,9 @@ class RedfishTransport:
     def _write(
         self, method: str, path: str, body: Mapping[str, Any] | None, headers: dict[str, str], deadline: Deadline
     ) -> Answer:
-        response = self._send(method, path, body, headers, deadline)
+        return self._answer_of(self._send(method, path, body, headers, deadline), method, path)
+
+    def _answer_of(self, response: RestResponse, method: str, path: str) -> Answer:
         location = response.getheader("location")
         if location:
             location = urlsplit(location).path

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.vendors.profile import Match, Profile
 
+_UPLOAD = "/redfish/v1/UpdateService/upload"
 _RESET_TYPES = ("On", "ForceOff", "GracefulShutdown", "ForceRestart")
 
 AMI_DGX = Profile(
@@ -26,6 +27,8 @@ AMI_DGX = Profile(
     boot_whole=True,
     bios_settings="SD",
     reset_types=_RESET_TYPES,
+    firmware_parent=("Oem", "Ami", "Parent"),
+    firmware_push=_UPLOAD,
 )
 
 AMI = Profile(
@@ -36,6 +39,8 @@ AMI = Profile(
     boot_whole=True,
     bios_settings="SD",
     reset_types=_RESET_TYPES,
+    firmware_parent=("Oem", "Ami", "Parent"),
+    firmware_push=_UPLOAD,
 )
 
 PROFILES = (AMI_DGX, AMI)

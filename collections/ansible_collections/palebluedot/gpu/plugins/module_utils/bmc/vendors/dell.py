@@ -15,6 +15,8 @@ DELL = Profile(
     host_systems=(r"System\.Embedded\.1",),
     # without an apply time the attributes are staged and never get a job
     bios_apply_time="OnReset",
+    # Installed-159-1.13.2__BIOS.Setup.1-1: the version is in the id, and Previous- and Current- stand beside it
+    firmware_id=r"Installed-.*?__(?P<id>.+)",
     # an On that follows an off too closely is answered 409
     pause_after_off_s=5.0,
     serial_in_root=("Oem", "Dell", "ServiceTag"),

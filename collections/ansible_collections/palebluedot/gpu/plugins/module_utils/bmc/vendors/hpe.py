@@ -13,6 +13,8 @@ HPE = Profile(
     name="hpe_ilo",
     match=Match(vendor=r"^HPE|^Hpe"),
     bios_settings="settings",
+    # iLO 5 answers an update 200 and makes no task
+    firmware_state=("Oem", "Hpe", "State"),
     pause_after_off_s=5.0,
 )
 

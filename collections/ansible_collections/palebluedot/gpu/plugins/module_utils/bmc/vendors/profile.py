@@ -38,6 +38,11 @@ class Profile:
     :param restart: ResetTypes for ``reset``, best first.
     :param power_cycle: ResetTypes for ``cycle``, best first; where none is offered: off, then on.
     :param serial_in_root: where the service root, which everybody may read, holds the server's serial number.
+    :param firmware_id: what of a SoftwareInventory's Id names the component (group ``id``); what does not match is not
+        running firmware.
+    :param firmware_parent: names of the property that says what a component is updated as a part of.
+    :param firmware_push: where images are uploaded to, where the UpdateService does not say.
+    :param firmware_state: names of the UpdateService's property that follows an update which has no Task.
     :param pause_after_off_s: how long power has to be off before it may come on again.
     """
 
@@ -57,5 +62,9 @@ class Profile:
     reset_types: tuple[str, ...] = ("On", "ForceOff", "GracefulShutdown", "ForceRestart")
     restart: tuple[str, ...] = ("ForceRestart", "PowerCycle")
     power_cycle: tuple[str, ...] = ("PowerCycle",)
+    firmware_id: str = r"(?P<id>.+)"
+    firmware_parent: tuple[str, ...] = ()
+    firmware_push: str | None = None
+    firmware_state: tuple[str, ...] | None = None
     pause_after_off_s: float = 0.0
     serial_in_root: tuple[str, ...] = ()
