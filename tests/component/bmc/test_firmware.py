@@ -430,7 +430,7 @@ def test_a_refusal_in_the_middle_of_an_upload_is_told_with_the_bmcs_words(raw_bm
             },
             False,
         )
-    # Whether the kernel still hands over the answer after the reset is a race; a lost one is never called anything else.
+    # Whether the kernel still hands over the answer after the reset is a race; a lost one is never anything else.
     assert caught.value.code in ("refused", "answer_lost")
     if caught.value.code == "refused":
         assert "No room." in (caught.value.answer or "")
