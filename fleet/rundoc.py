@@ -242,16 +242,31 @@ def _tinkerbell(
     labels = {"palebluedot.io/workflow": workflow.id, "palebluedot.io/server": server.name}
     if allocation is not None:
         labels["palebluedot.io/allocation"] = allocation.id
+    spec = hardware_spec(workflow, server, mac, boot_network, document, user_data)
     return {
         "namespace": settings.tinkerbell_namespace,
         "hardware": server.name,
-        "hardware_spec": hardware_spec(workflow, server, mac, boot_network, document, user_data),
+        "hardware_spec": spec,
+        "closed_spec": closed(spec),
         "idle_spec": enrolled_hardware(server)["hardware_spec"],
         "template_name": workflows.object_name(workflow, server),
         "template_data": rendering.render(document.tinkerbell, variables, f"{label}, tinkerbell"),
         "workflow_name": workflows.object_name(workflow, server),
         "hardware_map": {"device_1": mac},
         "labels": labels,
+    }
+
+
+def closed(spec: dict[str, Any]) -> dict[str, Any]:
+    """The Hardware spec of a machine that has been installed: no network boot, no workflows, no user data.
+
+    User data holds keys, and the metadata service gives them to whoever has the address.
+    """
+    shut = {"allowPXE": False, "allowWorkflow": False}
+    return {
+        **spec,
+        "userData": "",
+        "interfaces": [{**interface, "netboot": {**interface["netboot"], **shut}} for interface in spec["interfaces"]],
     }
 
 

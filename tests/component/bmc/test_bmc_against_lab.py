@@ -217,7 +217,7 @@ def test_apply_at_once_is_refused_where_it_is_not_offered(lab_bmc: Any) -> None:
 
 
 def read_metrics(entries: list[dict[str, Any]], **options: Any) -> dict[str, Any]:
-    defaults = {"concurrency": 8, "timeout": 3, "store": False, "rounds": 1, "interval": 0.0}
+    defaults = {"concurrency": 8, "timeout": 3, "store": False, "rounds": 1, "interval": 0.0, "subset": ["metrics"]}
     return metrics.run({"bmcs": entries, **defaults, **options}, False)
 
 
@@ -233,6 +233,15 @@ def test_everything_is_read_and_every_session_ended(lab_bmc: Any) -> None:
     for gpu in read["gpus"]:
         assert 15 < gpu["temperature_celsius"] < 90 and gpu["margin_celsius"] > 0 and gpu["power_watts"] > 0
     assert lab_bmc.sessions() == 0
+
+
+def test_power_and_health_alone_cost_one_reading_of_the_system(lab_bmc: Any) -> None:
+    set_power(lab_bmc, "on")
+    (read,) = read_metrics([lab_bmc.entry()], subset=["state"])["metrics"]
+    assert set(read) == {"name", "read_at", "power_state", "health"}
+    assert (read["power_state"], read["health"]) == ("On", "OK")
+    both = read_metrics([lab_bmc.entry()], subset=["state", "metrics"])["metrics"][0]
+    assert both["power_state"] == "On" and both["power_watts"] > 0
 
 
 def test_a_missing_gpu_is_not_made_up(lab_bmc: Any) -> None:

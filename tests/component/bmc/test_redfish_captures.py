@@ -17,7 +17,7 @@ def entry_of(params: dict[str, Any]) -> dict[str, Any]:
 
 
 def read_metrics(*entries: dict[str, Any], **options: Any) -> dict[str, Any]:
-    defaults = {"concurrency": 4, "timeout": 10, "store": False, "rounds": 1, "interval": 0.0}
+    defaults = {"concurrency": 4, "timeout": 10, "store": False, "rounds": 1, "interval": 0.0, "subset": ["metrics"]}
     return metrics.run({"bmcs": list(entries), **defaults, **options}, False)
 
 

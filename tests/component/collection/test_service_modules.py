@@ -67,6 +67,7 @@ def test_a_step_is_begun_and_ended(plays: Any, service: FakeService) -> None:
         ]
     )
     assert [ran[number].get("action") for number in range(3)] == ["run", "run", "stop"], ran.output
+    assert (ran[2]["failed"], ran[2]["error"]["code"]) == (True, "stopped")
     assert [entry["phase"] for entry in service.ledger] == ["begin", "end"]
     assert service.ledger[1]["result"] == {"a": [1]}
     assert ran[3]["failed"]

@@ -56,7 +56,15 @@ def collect(monkeypatch: pytest.MonkeyPatch) -> Any:
     def run(service: Service, check_mode: bool = False, **options: Any) -> dict[str, Any]:
         monkeypatch.setattr(metrics, "client_from", lambda params: service)
         bmcs = [{"name": f"dgx-{n:02}", "address": f"192.0.2.{n}"} for n in range(1, 4)]
-        defaults = {"bmcs": bmcs, "concurrency": 2, "timeout": 5, "store": True, "rounds": 1, "interval": 0.0}
+        defaults = {
+            "bmcs": bmcs,
+            "concurrency": 2,
+            "timeout": 5,
+            "store": True,
+            "rounds": 1,
+            "interval": 0.0,
+            "subset": ["metrics"],
+        }
         return metrics.run({**defaults, **options}, check_mode)
 
     return run

@@ -346,11 +346,22 @@ def test_end_carries_result_and_error(talk: Any) -> None:
     assert asked.body == {"phase": "end", "fence": 3, "status": "failed", "result": None, "error": {"code": "busy"}}
 
 
-def test_a_lost_claim_stops_politely(talk: Any) -> None:
+def test_a_lost_claim_stops_the_host(talk: Any) -> None:
     talk.problem("PUT", LEDGER, 409, "stale_fence", detail="fence 3 is stale, it is 4 now")
-    result = step.run(entry(talk), False)
-    assert result["action"] == "stop"
+    result = step.run(entry(talk, resume_command="ansible-playbook again"), False)
+    assert (result["failed"], result["action"], result["error"]["code"]) == (True, "stop", "stopped")
     assert "fence 3 is stale" in result["reason"]
+    assert "stopped before provision on gpu-01" in result["msg"]
+    assert "resume with: ansible-playbook again" in result["msg"]
+
+
+@pytest.mark.parametrize(("phase", "word"), [("begin", "before"), ("end", "after")])
+def test_being_told_to_stop_fails_with_the_reason(talk: Any, phase: str, word: str) -> None:
+    talk.expect("PUT", LEDGER, answer={"action": "stop", "reason": "the fleet is frozen", "previous": None})
+    result = step.run(entry(talk, phase=phase, status="succeeded"), False)
+    assert (result["failed"], result["error"]["code"], result["error"]["retryable"]) == (True, "stopped", False)
+    assert f"stopped {word} provision on gpu-01: the fleet is frozen" in result["msg"]
+    assert "repeat the run" in result["error"]["next"]
 
 
 def test_any_other_refusal_is_an_error(talk: Any) -> None:

@@ -88,6 +88,14 @@ options:
         description:
           - Which ComputerSystem of the BMC to read, where it has several.
         type: str
+  subset:
+    description:
+      - What to read. V(metrics) are power, temperatures and the GPUs' figures, V(state) the power state and the health.
+      - V(state) alone costs one request a BMC, besides finding its System. It is returned, and not stored.
+    type: list
+    elements: str
+    choices: [metrics, state]
+    default: [metrics]
   concurrency:
     description:
       - How many BMCs are read at a time. A BMC is asked one thing at a time.
@@ -122,6 +130,13 @@ seealso:
 """
 
 EXAMPLES = r"""
+- name: Read only power and health, of the whole fleet
+  palebluedot.gpu.bmc_metrics_info:
+    bmcs: "{{ groups['all'] | map('extract', hostvars) | palebluedot.gpu.bmc_targets }}"
+    subset: [state]
+  run_once: true
+  delegate_to: localhost
+
 - name: Read the whole fleet and store it, ten minutes long
   palebluedot.gpu.bmc_metrics_info:
     bmcs: "{{ groups['all'] | map('extract', hostvars) | palebluedot.gpu.bmc_targets }}"
@@ -153,6 +168,14 @@ metrics:
       description: When it was read, by this machine's clock, RFC 3339 in UTC.
       type: str
       sample: "2026-11-21T10:00:00.000Z"
+    power_state:
+      description: Power state, with V(state) in O(subset).
+      type: str
+      sample: "On"
+    health:
+      description: Redfish's HealthRollup of the System, with V(state) in O(subset); V(null) where it is not known.
+      type: str
+      sample: OK
     power_watts:
       description: Power that the server takes.
       type: float
@@ -218,6 +241,7 @@ from ansible_collections.palebluedot.gpu.plugins.module_utils.entry import execu
 
 SPEC = {
     "argument_spec": {
+        "subset": {"type": "list", "elements": "str", "choices": ["metrics", "state"], "default": ["metrics"]},
         "timeout": {"type": "int", "default": 25},
         "store": {"type": "bool", "default": False},
         "rounds": {"type": "int", "default": 1},

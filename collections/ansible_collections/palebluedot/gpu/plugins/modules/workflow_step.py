@@ -15,6 +15,8 @@ description:
   - Writes the step ledger of the Pale Blue Dot service, synchronously and with the fence of the claim. The ledger is
     what
     makes resuming, retrying and cancelling the same thing whoever runs the playbook.
+  - The module fails, with the code C(stopped), when the ledger says to stop, because the workflow is cancelled or held,
+    the fleet is frozen, hands are off the server, or the claim was lost.
   - While the service is away the module waits, and says so. It fails with the code C(service_away) when it stays away,
     before the step is begun.
 author:
@@ -42,7 +44,7 @@ options:
     required: true
   fence:
     description:
-      - Fence of the claim, from the run document. An older one is answered with RV(action=stop).
+      - Fence of the claim, from the run document. With an older one the module fails with RV(action=stop).
     type: int
     required: true
   phase:
@@ -69,6 +71,10 @@ options:
       - Whether the step destroys something. The error message says so when the service is away.
     type: bool
     default: false
+  resume_command:
+    description:
+      - The command that goes on where this run was stopped, for the error message.
+    type: str
   wait_timeout:
     description:
       - Seconds to wait for a service that is away.
@@ -80,7 +86,7 @@ extends_documentation_fragment:
   - palebluedot.gpu.attributes.service
 notes:
   - C(changed) is false always. The ledger keeps the books of what steps do, it is not what they do it to.
-  - In check mode nothing is written, and the answer is V(run) unless the claim was lost.
+  - In check mode nothing is written, and the module goes on unless the claim was lost.
 seealso:
   - module: palebluedot.gpu.allocation
 """
@@ -113,13 +119,14 @@ EXAMPLES = r"""
 RETURN = r"""
 action:
   description:
-    - V(run) to go on, V(skip) where the ledger has the step ended well, V(stop) to end the work on this host now.
-  returned: success
+    - V(run) to go on, V(skip) where the ledger has the step ended well. V(stop), in a failed result, to end the work on
+      this host now.
+  returned: success, and when told to stop
   type: str
   sample: run
 reason:
   description: Why to skip or stop.
-  returned: success
+  returned: success, and when told to stop
   type: str
   sample: the fleet is frozen
 previous:
@@ -149,6 +156,7 @@ SPEC = {
         "result": {"type": "dict"},
         "error": {"type": "dict"},
         "destructive": {"type": "bool", "default": False},
+        "resume_command": {"type": "str"},
         "wait_timeout": {"type": "int", "default": 300},
         **options.service(),
     },

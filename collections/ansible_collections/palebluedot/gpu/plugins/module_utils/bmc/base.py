@@ -130,6 +130,14 @@ class Bios:
         return self.pending.get(name, self.current.get(name))
 
 
+@dataclass(frozen=True)
+class ServerState:
+    """``health`` is Redfish's Status.HealthRollup (OK, Warning, Critical), else Status.Health; None when not known."""
+
+    power_state: str | None
+    health: str | None
+
+
 @dataclass
 class GpuMetrics:
     """Readings of one GPU; None where there is none.
@@ -217,6 +225,11 @@ class Bmc(ABC):
     @abstractmethod
     def set_bios(self, attributes: Mapping[str, Any], *, apply_time: str) -> Task | None:
         """Stage attributes for the next boot (``on_reset``) or at once (``immediate``)."""
+
+    def state(self) -> ServerState:
+        """Power and health in as few requests as there are; a protocol that knows no health says None."""
+        power = self.power_state()
+        return ServerState(power.value if power else None, None)
 
     @abstractmethod
     def metrics(self) -> Metrics:

@@ -17,6 +17,7 @@ from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.base import (
     Metrics,
     PowerAction,
     PowerState,
+    ServerState,
     Task,
 )
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.deadline import Deadline
@@ -128,6 +129,9 @@ class RedfishOrIpmi(Bmc):
             self.power_state()  # a harmless read settles which protocol it is before anything is written
         assert self._chosen is not None
         return self._chosen.facet(redfish=redfish, ipmi=ipmi)
+
+    def state(self) -> ServerState:
+        return self._do(lambda bmc: bmc.state())
 
     def metrics(self) -> Metrics:
         return self._do(lambda bmc: bmc.metrics())

@@ -24,12 +24,25 @@ _LOST_CLAIM = frozenset({"stale_fence"})
 def run(params: Json, check_mode: bool) -> Json:
     """Operation of ``workflow_step``: ``action``, ``reason``, ``previous``.
 
-    ``changed`` is false always: the ledger keeps the books of what steps do, it is not what they do it to.
+    ``changed`` is false always: the ledger keeps the books of what steps do, it is not what they do it to. An answer of
+    ``stop`` is a failed result with the code ``stopped``.
     """
     with client_from(params, timeout=_TRY_S, patient=False) as client:
-        if check_mode:
-            return _predict(client, params)
-        return _write(client, params)
+        answer = _predict(client, params) if check_mode else _write(client, params)
+    return _stopped(params, answer) if answer["action"] == "stop" else answer
+
+
+def _stopped(params: Json, answer: Json) -> Json:
+    resume = params.get("resume_command")
+    stopped = PaleBlueDotError(
+        f"stopped {'before' if params['phase'] == 'begin' else 'after'} {params['step']} on {params['server']}: "
+        f"{answer['reason']}",
+        code="stopped",
+        host=params["server"],
+        step=params["step"],
+        next="When the reason is gone, " + (f"resume with: {resume}" if resume else "repeat the run."),
+    )
+    return {**answer, "failed": True, "msg": str(stopped), "error": stopped.as_dict()}
 
 
 def _entry(params: Json) -> Json:

@@ -1,6 +1,6 @@
 # Copyright (c) 2026 Pale Blue Dot contributors
 # SPDX-License-Identifier: Apache-2.0
-"""``bmc_metrics_info``: power and temperatures of many servers in one task.
+"""``bmc_metrics_info``: power, health and temperatures of many servers in one task.
 
 A bounded pool of threads, one request in flight a BMC, a deadline for each BMC and round. Sessions are kept between
 rounds: logging in costs a BMC more than the reading.
@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -30,7 +30,9 @@ class Target:
     """One entry of ``bmcs`` and what is kept of it between rounds."""
 
     entry: dict[str, Any]
+    subset: frozenset[str]
     bmc: Bmc | None = None
+    reading: dict[str, Any] | None = None
     metrics: Metrics | None = None
     read_at: str | None = None
     problem: PaleBlueDotError | None = None
@@ -42,12 +44,18 @@ class Target:
 
     def read(self) -> None:
         """Read once; a failure is kept and costs this BMC its session, nothing else."""
-        self.metrics = None
+        self.reading = self.metrics = None
         try:
             if self.bmc is None:
                 self.bmc = open_bmc(self.entry, prefix="")
-            self.metrics = self.bmc.metrics()
+            found: dict[str, Any] = {}
+            if "state" in self.subset:
+                found |= asdict(self.bmc.state())
+            if "metrics" in self.subset:
+                self.metrics = self.bmc.metrics()
+                found |= self.metrics.as_dict()
             self.read_at = _now()
+            self.reading = {"name": self.name, "read_at": self.read_at, **found}
             self.problem = None
         except PaleBlueDotError as problem:
             self._failed(problem)
@@ -101,18 +109,24 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     if rounds < 1 or params["concurrency"] < 1:
         raise InvalidInput("rounds and concurrency must be at least 1", next="Correct the option.")
     limit = int(params["timeout"])
-    targets = [Target({**entry, "timeout": min(entry.get("timeout") or limit, limit)}) for entry in params["bmcs"]]
+    subset = frozenset(params["subset"])
+    targets = [
+        Target({**entry, "timeout": min(entry.get("timeout") or limit, limit)}, subset=subset)
+        for entry in params["bmcs"]
+    ]
     storing = bool(params["store"]) and not check_mode
     store = Store(client_from(params)) if storing else None
     read = failed = points = 0
     try:
         for _round in _schedule(rounds, interval):
             _read_all(targets, int(params["concurrency"]))
-            fresh = [(target, target.metrics) for target in targets if target.metrics is not None]
-            read += len(fresh)
-            failed += len(targets) - len(fresh)
+            answered = sum(target.reading is not None for target in targets)
+            read += answered
+            failed += len(targets) - answered
             if params["store"]:
-                round_points = [point for target, metrics in fresh for point in _points(target, metrics)]
+                round_points = [
+                    point for target in targets if target.metrics for point in _points(target, target.metrics)
+                ]
                 points += len(round_points)
                 if store is not None:
                     store.send(round_points)
@@ -138,7 +152,7 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
             for target in targets
             if target.problem is not None
         ],
-        **({} if params["store"] else {"metrics": [_as_dict(each, each.metrics) for each in targets if each.metrics]}),
+        **({} if params["store"] else {"metrics": [target.reading for target in targets if target.reading]}),
     }
 
 
@@ -163,10 +177,6 @@ def _each(do: Any, targets: list[Target], concurrency: int) -> None:
         return
     with ThreadPoolExecutor(max_workers=min(concurrency, len(targets))) as pool:
         list(pool.map(do, targets))
-
-
-def _as_dict(target: Target, metrics: Metrics) -> dict[str, Any]:
-    return {"name": target.name, "read_at": target.read_at, **metrics.as_dict()}
 
 
 def _points(target: Target, metrics: Metrics) -> list[dict[str, Any]]:

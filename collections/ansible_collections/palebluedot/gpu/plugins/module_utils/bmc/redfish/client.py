@@ -21,6 +21,7 @@ from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.base import (
     Metrics,
     PowerAction,
     PowerState,
+    ServerState,
     Task,
     no_facet,
 )
@@ -196,6 +197,14 @@ class RedfishBmc(Bmc):
 
     def power_state(self) -> PowerState | None:
         return _power_state(self.system(self.deadline()))
+
+    def state(self) -> ServerState:
+        system = self.system(self.deadline())
+        power = _power_state(system)
+        status = table(system.get("Status"))
+        return ServerState(
+            power.value if power else None, text(status.get("HealthRollup")) or text(status.get("Health"))
+        )
 
     def _power_within(self, patience: Deadline) -> PowerState | None:
         """The power state, read in no more time than the wait has left (a second at least, for a last look)."""
