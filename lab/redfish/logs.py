@@ -16,6 +16,13 @@ SEL = "/Managers/BMC/LogServices/SEL"
 EVENT_LOG = "/Systems/HGX_Baseboard_0/LogServices/EventLog"
 
 
+def _dated(bmc: RedfishBmc, body: Body) -> Body:
+    """With the machine's fault ``odd_dates`` every entry has its value as its date, or none at all (null)."""
+    for fault in bmc.machine.world.faults.standing(bmc.machine.name, "machine", "odd_dates"):
+        body["Created"] = fault.value
+    return body
+
+
 def _clear_action(path: str) -> Body:
     return {"#LogService.ClearLog": {"target": f"{ROOT}{path}/Actions/LogService.ClearLog"}}
 
@@ -65,9 +72,9 @@ def sel(bmc: RedfishBmc) -> Body:
     )
 
 
-def _sel_entry(record: SelRecord) -> Body:
+def _sel_entry(bmc: RedfishBmc, record: SelRecord) -> Body:
     created = record.created.isoformat(timespec="seconds")
-    return ami(
+    body = ami(
         f"{SEL}/Entries/{record.id}",
         "LogEntry.v1_7_0.LogEntry",
         Created=created,
@@ -84,11 +91,12 @@ def _sel_entry(record: SelRecord) -> Body:
         SensorType="System ACPI Power State" if record.sensor_type == 0x22 else "Temperature",
         Severity=record.severity,
     )
+    return _dated(bmc, body)
 
 
 @routes.get("/Managers/BMC/LogServices/SEL/Entries")
 def sel_entries(bmc: RedfishBmc) -> Body:
-    entries = [_without_tag(_sel_entry(record)) for record in bmc.state.sel]
+    entries = [_without_tag(_sel_entry(bmc, record)) for record in bmc.state.sel]
     return ami(
         f"{SEL}/Entries",
         "LogEntryCollection.LogEntryCollection",
@@ -106,7 +114,7 @@ def _without_tag(body: Body) -> Body:
 @routes.get("/Managers/BMC/LogServices/SEL/Entries/{id}")
 def sel_entry(bmc: RedfishBmc, id: str) -> Body | None:
     record = next((record for record in bmc.state.sel if str(record.id) == id), None)
-    return _sel_entry(record) if record else None
+    return _sel_entry(bmc, record) if record else None
 
 
 @routes.post("/Managers/BMC/LogServices/SEL/Actions/LogService.ClearLog")
@@ -156,7 +164,7 @@ def event_log(bmc: RedfishBmc) -> Body:
     )
 
 
-def _event_entry(record: LogRecord) -> Body:
+def _event_entry(bmc: RedfishBmc, record: LogRecord) -> Body:
     body = hgx(
         f"{EVENT_LOG}/Entries/{record.id}",
         "LogEntry.v1_9_0.LogEntry",
@@ -173,7 +181,7 @@ def _event_entry(record: LogRecord) -> Body:
     )
     if record.origin:
         body["Links"] = {"OriginOfCondition": link(record.origin)}
-    return body
+    return _dated(bmc, body)
 
 
 @routes.get("/Systems/HGX_Baseboard_0/LogServices/EventLog/Entries")
@@ -182,7 +190,7 @@ def event_entries(bmc: RedfishBmc) -> Body:
         f"{EVENT_LOG}/Entries",
         "LogEntryCollection.LogEntryCollection",
         Description="Collection of System Event Log Entries",
-        Members=[_event_entry(record) for record in bmc.state.event_log],
+        Members=[_event_entry(bmc, record) for record in bmc.state.event_log],
         **{"Members@odata.count": len(bmc.state.event_log)},
         Name="System Event Log Entries",
     )
@@ -191,7 +199,7 @@ def event_entries(bmc: RedfishBmc) -> Body:
 @routes.get("/Systems/HGX_Baseboard_0/LogServices/EventLog/Entries/{id}")
 def event_entry(bmc: RedfishBmc, id: str) -> Body | None:
     record = next((record for record in bmc.state.event_log if str(record.id) == id), None)
-    return _event_entry(record) if record else None
+    return _event_entry(bmc, record) if record else None
 
 
 @routes.post("/Systems/HGX_Baseboard_0/LogServices/EventLog/Actions/LogService.ClearLog")
@@ -254,7 +262,7 @@ def xid_entries(bmc: RedfishBmc, chassis: str) -> Body | None:
         f"/Chassis/{chassis}/LogServices/XID/Entries",
         "LogEntryCollection.LogEntryCollection",
         Description="Collection of XID Log Entries",
-        Members=[_event_entry(record) for record in records],
+        Members=[_event_entry(bmc, record) for record in records],
         **{"Members@odata.count": len(records)},
         Name="XID Log Entries",
     )

@@ -252,7 +252,7 @@ class LabBmc:
 
     def fault(self, kind: str, match: str = "*", value: Any = None, count: int | None = None) -> None:
         add = self.machine.world.faults.add
-        layer = "machine" if kind in ("power_stuck", "gpu_missing") else "redfish"
+        layer = "machine" if kind in ("power_stuck", "gpu_missing", "odd_dates") else "redfish"
         self._loop.call(lambda: add(self.machine.name, layer, kind, match, value, count))
 
     def machine_fault(self, kind: str, match: str, value: Any = None, count: int | None = None) -> None:

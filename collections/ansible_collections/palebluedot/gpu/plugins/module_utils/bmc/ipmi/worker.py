@@ -25,11 +25,17 @@ Command: Any = None  # pyghmi.ipmi.command.Command, imported by main()
 
 CHASSIS = 0x00
 APPLICATION = 0x06
+STORAGE = 0x0A
 GROUP_EXTENSION = 0x2C
 DCMI = 0xDC
 # Chassis Control (IPMI 2.0, 28.3)
 # completion codes (IPMI 2.0, table 5-2): invalid command, for this LUN, parameter out of range, invalid field, disabled
 UNSUPPORTED = (0xC1, 0xC2, 0xC9, 0xCC, 0xD6)
+NOT_PRESENT = 0xCB
+LAST_RECORD = 0xFFFF
+SEL_RECORD = 16  # bytes
+OEM_FROM, UNTIMED_FROM = 0xC0, 0xE0  # record types
+LAST_GENERIC, SENSOR_SPECIFIC = 0x0C, 0x6F  # event/reading types (table 42-1)
 ANSWER_WITHIN_S = 5.0
 NO_ANSWER = 0xFFFF  # pyghmi's code for a timeout
 POWER = {"off": 0x00, "on": 0x01, "reset": 0x03, "soft": 0x05}
@@ -115,6 +121,74 @@ def set_boot(command: Any, device: str, persistent: bool, uefi: bool) -> None:
     checked(command.set_bootdev(device, persist=persistent, uefiboot=uefi))
 
 
+def sel(command: Any, after: int) -> dict[str, Any]:
+    """Records of the event log behind the record ``after`` (0: all), in the log's order, and the BMC's time.
+
+    Not pyghmi's get_event_log: that reads the whole log and all sensor records each time, and makes up dates.
+    """
+    clock = command.raw_command(netfn=STORAGE, command=0x48)
+    seconds = from_bytes(clock["data"]) if "error" not in clock else None
+    records: list[dict[str, Any]] = []
+    count = checked(command.raw_command(netfn=STORAGE, command=0x40))["data"]
+    found: dict[str, Any] = {"records": records, "time": seconds, "restarted": False}
+    if from_bytes(count[1:3]) == 0:
+        return {**found, "restarted": after != 0}
+    current = after
+    seen: set[int] = set()
+    while current != LAST_RECORD and current not in seen:
+        seen.add(current)
+        answer = command.raw_command(netfn=STORAGE, command=0x43, data=(0, 0, current & 0xFF, current >> 8, 0, 0xFF))
+        if answer.get("code") == NOT_PRESENT and current == after and after:
+            # cleared, or written over: from the beginning
+            found["restarted"], current = True, 0
+            continue
+        if answer.get("code") == NOT_PRESENT:
+            break
+        data = bytes(checked(answer)["data"])
+        current, record = from_bytes(data[:2]), data[2:]
+        if len(record) >= SEL_RECORD and (from_bytes(record[:2]) != after or found["restarted"]):
+            records.append(sel_record(record))
+    return found
+
+
+def sel_record(record: bytes) -> dict[str, Any]:
+    """One record (IPMI 2.0, table 32-1 to 32-3); what only its maker understands is given as bytes."""
+    from pyghmi.ipmi.private import constants
+
+    kind = record[2]
+    raw = record.hex(" ")
+    decoded: dict[str, Any] = {
+        "id": from_bytes(record[:2]),
+        "seconds": from_bytes(record[3:7]) if kind < UNTIMED_FROM else None,
+        "event": f"type {kind:02x}",
+        "sensor": None,
+        "severity": None,
+        "message": f"OEM record {raw}",
+    }
+    if kind >= OEM_FROM:
+        return decoded
+    kind_of_sensor, number, event_type, event = record[10], record[11], record[12] & 0x7F, record[13:16]
+    offset, gone = event[0] & 0x0F, bool(record[12] & 0x80)
+    table = constants.sensor_type_offsets.get(kind_of_sensor) if event_type == SENSOR_SPECIFIC else None
+    if event_type <= LAST_GENERIC:
+        table = constants.generic_type_offsets.get(event_type)
+    meaning = (table or {}).get(offset, {})
+    said = meaning.get("deassertion_desc" if gone else "desc")
+    health = meaning.get("deassertion_severity" if gone else "severity")
+    name = constants.sensor_type_codes.get(kind_of_sensor)
+    return {
+        **decoded,
+        "event": f"0x{event.hex()}",
+        "sensor": f"{name or f'type {kind_of_sensor:02x}'} {number}",
+        "severity": None if health is None else "OK" if health == 0 else "Warning" if health == 1 else "Critical",
+        "message": said or f"event type {event_type:02x} offset {offset} {'deasserted' if gone else 'asserted'}",
+    }
+
+
+def from_bytes(data: Any) -> int:
+    return int.from_bytes(bytes(data), "little")
+
+
 def metrics(command: Any) -> dict[str, Any]:
     return {"power_watts": dcmi_power(command), "inlet_celsius": dcmi_inlet(command)}
 
@@ -154,6 +228,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "boot": boot,
     "set_boot": set_boot,
     "metrics": metrics,
+    "sel": sel,
 }
 
 

@@ -21,6 +21,9 @@ AMI_DGX = Profile(
     gpu_systems=("HGX_Baseboard_0",),
     gpu_processors=r"GPU_SXM_\d+",
     metric_reports=("HGX_PlatformEnvironmentMetrics_0",),
+    lifecycle_logs=("AuditLog",),
+    # the logs of each GPU and NVSwitch are views of this one
+    xid_logs=("/redfish/v1/Systems/HGX_Baseboard_0/LogServices/EventLog",),
     power_sensors=("/redfish/v1/Chassis/DGX/Sensors/PWR_SYSTEM",),
     inlet_sensors=("/redfish/v1/Chassis/DGX/Sensors/TEMP_AMBIENT", "/redfish/v1/Chassis/DGX/Sensors/TEMP_MB_INLET"),
     boot_via_settings=True,

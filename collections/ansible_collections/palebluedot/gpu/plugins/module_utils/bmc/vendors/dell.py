@@ -20,6 +20,9 @@ DELL = Profile(
     # an On that follows an off too closely is answered 409
     pause_after_off_s=5.0,
     serial_in_root=("Oem", "Dell", "ServiceTag"),
+    lifecycle_logs=("Lclog",),
+    # newest first, and a whole SEL takes 18 s
+    log_top=True,
 )
 
 PROFILES = (DELL,)

@@ -16,6 +16,9 @@ HPE = Profile(
     # iLO 5 answers an update 200 and makes no task
     firmware_state=("Oem", "Hpe", "State"),
     pause_after_off_s=5.0,
+    # iLO shows no SEL by Redfish; its Integrated Management Log holds those events, the iLO Event Log the BMC's own
+    sel_logs=("IML",),
+    lifecycle_logs=("IEL",),
 )
 
 PROFILES = (HPE,)

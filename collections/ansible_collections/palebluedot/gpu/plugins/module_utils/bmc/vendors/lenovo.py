@@ -18,6 +18,8 @@ LENOVO = Profile(
     # ForceRestart may hang an SR675 V3
     restart=("GracefulRestart", "ForceRestart"),
     pause_after_off_s=10.0,
+    sel_logs=("SEL", "StandardLog", "PlatformLog"),
+    lifecycle_logs=("AuditLog",),
 )
 
 PROFILES = (LENOVO,)

@@ -14,6 +14,9 @@ NVIDIA_GRACE = Profile(
     gpu_processors=r"GPU_\d+",
     metric_reports=("HGX_PlatformEnvironmentMetrics_0",),
     restart=("ForceRestart", "PowerCycle"),
+    xid_logs=("/redfish/v1/Systems/HGX_Baseboard_0/LogServices/EventLog",),
+    # NVIDIA's own Infra Controller reads these logs so, every five minutes
+    log_filter=True,
 )
 
 OPENBMC = Profile(name="openbmc", match=Match(vendor=r"OpenBMC"), host_systems=(r"system", r"System_0"))

@@ -44,6 +44,11 @@ class Profile:
     :param firmware_push: where images are uploaded to, where the UpdateService does not say.
     :param firmware_state: names of the UpdateService's property that follows an update which has no Task.
     :param pause_after_off_s: how long power has to be off before it may come on again.
+    :param sel_logs: Ids of the LogService that is the system event log, best first.
+    :param lifecycle_logs: the same for the log of who changed what on the BMC and the server.
+    :param xid_logs: paths of the LogServices that hold what the GPU and switch drivers report.
+    :param log_filter: ``$filter=Id ge N`` is answered rightly on log entries.
+    :param log_top: ``$top=N`` on log entries gives the newest.
     """
 
     name: str
@@ -68,3 +73,8 @@ class Profile:
     firmware_state: tuple[str, ...] | None = None
     pause_after_off_s: float = 0.0
     serial_in_root: tuple[str, ...] = ()
+    sel_logs: tuple[str, ...] = ("SEL",)
+    lifecycle_logs: tuple[str, ...] = ("Lclog", "AuditLog", "EventLog", "Event")
+    xid_logs: tuple[str, ...] = ()
+    log_filter: bool = False
+    log_top: bool = False

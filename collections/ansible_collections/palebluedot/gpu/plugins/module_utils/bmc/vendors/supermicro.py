@@ -15,6 +15,9 @@ SUPERMICRO = Profile(
     # Target alone is accepted and ignored
     boot_whole=True,
     bios_settings="SD",
+    # "Health Event Log"
+    sel_logs=("SEL", "Log1"),
+    lifecycle_logs=("MaintenanceEventLog", "AuditLog"),
 )
 
 PROFILES = (SUPERMICRO,)
