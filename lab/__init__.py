@@ -59,6 +59,7 @@ def start(
     speed: float = 1.0,
     delays: str = "none",
     ipmi: bool = False,
+    vendor: str = "ami",
     timeout_s: float = START_TIMEOUT_S,
 ) -> LabProcess:
     """Start a lab that ends with this process at the latest, and wait until everything listens.
@@ -70,7 +71,7 @@ def start(
     facts_file, output_file = directory / "lab.json", directory / "lab.log"
     facts_file.unlink(missing_ok=True)
     command = [sys.executable, "-m", "lab", "run", "--dir", str(directory), "--servers", str(servers)]
-    command += ["--speed", str(speed), "--delays", delays, "--parent", str(os.getpid())]
+    command += ["--speed", str(speed), "--delays", delays, "--vendor", vendor, "--parent", str(os.getpid())]
     if ipmi:
         command.append("--ipmi")
     with output_file.open("wb") as output:

@@ -10,7 +10,7 @@ import signal
 import sys
 from pathlib import Path
 
-from lab.config import DELAYS, MAX_SERVERS, make_config
+from lab.config import DELAYS, MAX_SERVERS, VENDORS, make_config
 from lab.datacentre import Datacentre, claim_block
 
 PARENT_CHECK_S = 1.0
@@ -25,6 +25,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     run.add_argument("--speed", type=float, default=1.0, help="how much faster than real time")
     run.add_argument("--delays", choices=sorted(DELAYS), default="demo", help="how long things take")
     run.add_argument("--ipmi", action="store_true", help="an IPMI BMC beside each Redfish one")
+    run.add_argument("--vendor", default="ami", help=f"of {', '.join(VENDORS)}; several with commas: a mixed fleet")
     run.add_argument("--parent", type=int, metavar="PID", help="end when that process is gone")
     return parser.parse_args(argv)
 
@@ -38,7 +39,13 @@ async def _run(arguments: argparse.Namespace) -> int:
     with lock:
         try:
             config = make_config(
-                arguments.dir, arguments.servers, arguments.speed, arguments.delays, arguments.ipmi, block
+                arguments.dir,
+                arguments.servers,
+                arguments.speed,
+                arguments.delays,
+                arguments.ipmi,
+                block,
+                arguments.vendor,
             )
         except ValueError as error:
             print(f"lab: {error}", file=sys.stderr)

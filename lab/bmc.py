@@ -66,14 +66,36 @@ class Account:
     enabled: bool = True
     failures: int = 0
     locked_until: float = 0.0
+    must_change: bool = False  # first login: nothing but a new password is accepted
+
+
+@dataclass(frozen=True)
+class AccountRules:
+    """What a BMC asks of accounts; the defaults are a DGX H100's. ``threshold`` 0: nobody is ever locked out."""
+
+    threshold: int = LOCKOUT_THRESHOLD
+    lockout_s: float = LOCKOUT_SECONDS
+    min_password: int = MIN_PASSWORD
+    max_password: int = MAX_PASSWORD
+    slots: int = MAX_ACCOUNTS
+    first_id: int = 2  # of the account that the machine came with
 
 
 class Accounts:
-    """The users of one BMC, with its lockout: five wrong passwords, then thirty seconds closed."""
+    """The users of one BMC, with its lockout: so many wrong passwords, then closed for a while."""
 
     def __init__(self, clock: Clock, username: str, password: str) -> None:
         self._clock = clock
+        self.rules = AccountRules()
         self.by_id: dict[str, Account] = {"2": Account("2", username, password)}
+
+    def obey(self, rules: AccountRules) -> None:
+        """Another firmware's rules; the accounts there are count from its first id."""
+        self.rules = rules
+        accounts = list(self.by_id.values())
+        for number, account in enumerate(accounts, rules.first_id):
+            account.id = str(number)
+        self.by_id = {account.id: account for account in accounts}
 
     def find(self, username: str) -> Account | None:
         return next((account for account in self.by_id.values() if account.username == username), None)
@@ -90,27 +112,29 @@ class Accounts:
             account.failures = 0
             return account
         account.failures += 1
-        if account.failures >= LOCKOUT_THRESHOLD:
+        if 0 < self.rules.threshold <= account.failures:
             account.failures = 0
-            account.locked_until = self._clock.elapsed() + LOCKOUT_SECONDS
+            account.locked_until = self._clock.elapsed() + self.rules.lockout_s
         return None
 
     def add(self, username: str, password: str, role: str) -> Account:
         """Raises ValueError when the name is taken, the password's length is refused or no slot is free."""
         if self.find(username):
             raise ValueError(f"the account {username} exists")
-        if len(self.by_id) >= MAX_ACCOUNTS:
-            raise ValueError(f"all {MAX_ACCOUNTS} accounts are in use")
-        check_password(password)
-        id = next(str(n) for n in range(2, 2 + MAX_ACCOUNTS) if str(n) not in self.by_id)
+        slots, first = self.rules.slots, self.rules.first_id
+        if len(self.by_id) >= slots:
+            raise ValueError(f"all {slots} accounts are in use")
+        check_password(password, self.rules)
+        id = next(str(n) for n in range(first, first + slots) if str(n) not in self.by_id)
         account = self.by_id[id] = Account(id, username, password, role)
         return account
 
 
-def check_password(password: str) -> None:
-    """Raises ValueError when a DGX H100 would refuse the length."""
-    if not MIN_PASSWORD <= len(password) <= MAX_PASSWORD:
-        raise ValueError(f"a password has {MIN_PASSWORD} to {MAX_PASSWORD} characters, not {len(password)}")
+def check_password(password: str, rules: AccountRules | None = None) -> None:
+    """Raises ValueError when a BMC with these rules (None: a DGX H100) would refuse the length."""
+    rules = rules or AccountRules()
+    if not rules.min_password <= len(password) <= rules.max_password:
+        raise ValueError(f"a password has {rules.min_password} to {rules.max_password} characters, not {len(password)}")
 
 
 @dataclass
@@ -170,6 +194,8 @@ class Bmc:
         self.override = BootOverride()
         self.bios: dict[str, Any] = {name: default for name, (default, _) in BIOS_ATTRIBUTES.items()}
         self.bios_pending: dict[str, Any] = {}
+        # Attributes that are orders, carried out in one POST: name and what they read afterwards
+        self.bios_orders: dict[str, Any] = {"TpmOperation": "None"}
         self.boot_order_pending: list[str] | None = None
         self.media: dict[str, VirtualMedia] = {}
         self.sel: list[SelRecord] = []

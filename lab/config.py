@@ -13,6 +13,8 @@ MANAGEMENT_VLAN = 10
 FIRST_TENANT_VLAN = 1001
 SERVERS_PER_SWITCH = 32
 MAX_SERVERS = 960
+# Product lines that a machine's BMC can be (lab/redfish/vendors)
+VENDORS = ("ami", "dell", "hpe", "lenovo", "supermicro", "openbmc", "generic")
 FIRST_BLOCK, LAST_BLOCK = 16, 250
 
 
@@ -122,6 +124,7 @@ class MachineConfig:
     bmc_username: str = "admin"
     bmc_password: str = field(default="", repr=False)
     gpus: int = 8
+    vendor: str = "ami"
 
 
 @dataclass(frozen=True)
@@ -161,17 +164,26 @@ def make_config(
     delays: str = "none",
     ipmi: bool = False,
     block: int = FIRST_BLOCK,
+    vendor: str = "ami",
 ) -> LabConfig:
-    """A lab of ``servers`` machines. ``block`` is the second octet of its 127.x.0.0/16; labs that run at the same time
-    need different ones. Raises ValueError for a size or a set of delays that does not exist."""
+    """A lab of ``servers`` machines.
+
+    ``vendor`` is one of ``VENDORS``, or several with commas between: the machines take turns (``dell,hpe`` makes the
+    first a Dell, the second an HPE, the third a Dell again). ``block`` is the second octet of its 127.x.0.0/16; labs
+    that run at the same time need different ones. Raises ValueError for a size, a vendor or a set of delays that does
+    not exist."""
     if not 1 <= servers <= MAX_SERVERS:
         raise ValueError(f"servers must be between 1 and {MAX_SERVERS}, not {servers}")
     if delays not in DELAYS:
         raise ValueError(f"delays must be one of {', '.join(DELAYS)}, not {delays!r}")
     if not FIRST_BLOCK <= block <= LAST_BLOCK:
         raise ValueError(f"block must be between {FIRST_BLOCK} and {LAST_BLOCK}, not {block}")
+    vendors = [name.strip() for name in vendor.split(",")]
+    for name in vendors:
+        if name not in VENDORS:
+            raise ValueError(f"vendor must be of {', '.join(VENDORS)}, not {name!r}")
     switches = tuple(SwitchConfig(f"leaf{n + 1}") for n in range(-(-servers // SERVERS_PER_SWITCH)))
-    machines = tuple(_machine(n, block, switches) for n in range(servers))
+    machines = tuple(_machine(n, block, switches, vendors[n % len(vendors)]) for n in range(servers))
     return LabConfig(
         directory=directory,
         networks=_networks(servers, block),
@@ -184,7 +196,7 @@ def make_config(
     )
 
 
-def _machine(index: int, block: int, switches: tuple[SwitchConfig, ...]) -> MachineConfig:
+def _machine(index: int, block: int, switches: tuple[SwitchConfig, ...], vendor: str) -> MachineConfig:
     switch, port = divmod(index, SERVERS_PER_SWITCH)
     return MachineConfig(
         number=index + 1,
@@ -195,8 +207,9 @@ def _machine(index: int, block: int, switches: tuple[SwitchConfig, ...]) -> Mach
         switch=switches[switch].name,
         switch_port=f"Ethernet{port + 1}",
         rack=f"r{index // 4 + 1:02d}",
-        # 13 to 20 characters: what a DGX BMC accepts
+        # 16 characters: 13 to 20 is what a DGX BMC accepts, 8 to 20 a Supermicro, 10 to 32 a Lenovo
         bmc_password=secrets.token_urlsafe(12),
+        vendor=vendor,
     )
 
 

@@ -332,7 +332,7 @@ class Machine:
         if self.bmc.bios_pending:
             self.world.log.add(self.name, "machine", "bios.applied", attributes=sorted(self.bmc.bios_pending))
             self.bmc.bios.update(self.bmc.bios_pending)
-            self.bmc.bios["TpmOperation"] = "None"  # an order to the TPM, carried out in this POST
+            self.bmc.bios.update(self.bmc.bios_orders)  # orders to the TPM and such, carried out in this POST
             self.bmc.bios_pending = {}
         if self.bmc.boot_order_pending is not None:
             self.boot_order = self.bmc.boot_order_pending

@@ -102,8 +102,13 @@ async def log_in(call: Call) -> Answer:
     try:
         session = call.bmc.sessions.open(account)
     except TooManySessions:
-        raise RedfishError("SessionLimitExceeded") from None
+        raise call.bmc.vendor.session_limit() from None
     body = _session(session)
+    if account.must_change:
+        own = call.bmc.vendor.account_path(account)
+        body["@Message.ExtendedInfo"] = RedfishError("PasswordChangeRequired", own).body()["error"][
+            "@Message.ExtendedInfo"
+        ]
     return Answer(201, body, {"X-Auth-Token": session.token, "Location": body["@odata.id"]})
 
 
@@ -190,7 +195,7 @@ def _account(bmc: RedfishBmc, account: Account) -> Body:
         Locked=bmc.state.accounts.locked(account),
         Name=account.username,
         Password=None,
-        PasswordChangeRequired=False,
+        PasswordChangeRequired=account.must_change,
         RoleId=account.role,
         UserName=account.username,
     )
@@ -237,7 +242,8 @@ async def change_account(call: Call, id: str) -> Answer:
     owner = call.account is found
     if owner and call.account is not None and call.account.role != "Administrator" and set(body) != {"Password"}:
         raise RedfishError("InsufficientPrivilege")
-    found.password = body.get("Password", found.password)
+    if "Password" in body:
+        found.password, found.must_change = body["Password"], False
     found.role = body.get("RoleId", found.role)
     found.username = body.get("UserName", found.username)
     found.enabled = body.get("Enabled", found.enabled)

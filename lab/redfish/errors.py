@@ -172,6 +172,27 @@ _MESSAGES: dict[str, tuple[int, str, str, str]] = {
         "Critical",
         "Wait for the indicated retry duration and retry the operation.",
     ),
+    "QueryParameterOutOfRange": (
+        400,
+        "The value '{0}' for the query parameter {1} is out of range {2}.",
+        "Warning",
+        "Reduce the value for the query parameter to a value that is within range, and resubmit the request.",
+    ),
+    "PasswordChangeRequired": (
+        403,
+        "The password provided for this account must be changed before access is granted.  PATCH the 'Password' "
+        "property for this account located at the target URI '{0}' to complete this process.",
+        "Critical",
+        "Change the password for this account using a PATCH to the 'Password' property at the URI provided.",
+    ),
+    "PropertyValueConflict": (
+        400,
+        "The property '{0}' could not be written because its value would conflict with the value of the '{1}' "
+        "property.",
+        "Warning",
+        "No resolution is required.",
+    ),
+    "Success": (200, "The request completed successfully.", "OK", "None."),
     "GeneralError": (500, "A general error has occurred.", "Critical", "None."),
 }
 
@@ -185,6 +206,7 @@ class RedfishError(Exception):
         default_status, text, self.severity, self.resolution = _MESSAGES[name]
         self.status = status or default_status
         self.message = text.format(*args)
+        self.headers: dict[str, str] = {}
         super().__init__(self.message)
 
     def body(self) -> dict[str, Any]:

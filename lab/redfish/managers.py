@@ -77,14 +77,14 @@ async def reset(call: Call) -> Answer:
     (kind,) = call.require("Manager.Reset", "ResetType")
     if kind != "ForceRestart":
         raise RedfishError("ActionParameterValueNotInList", str(kind), "ResetType", "Manager.Reset")
-    bmc = call.bmc
-
-    async def later() -> None:
-        await asyncio.sleep(0.05)  # the answer goes out first
-        restart(bmc)
-
-    bmc.tasks.start("Manager Reset", later())
+    call.bmc.tasks.start("Manager Reset", restart_bmc(call.bmc))
     return Answer()
+
+
+async def restart_bmc(bmc: RedfishBmc) -> None:
+    """A restart that leaves the time for an answer."""
+    await asyncio.sleep(0.05)
+    restart(bmc)
 
 
 def restart(bmc: RedfishBmc) -> None:

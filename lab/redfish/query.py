@@ -1,4 +1,4 @@
-"""Query parameters: $top, $skip, $select, $filter and an $expand that is broken the way AMI's is."""
+"""Query parameters: $top, $skip, $select, $filter and an $expand that is as broken as the vendor's."""
 
 from __future__ import annotations
 
@@ -13,32 +13,30 @@ from lab.redfish.routes import ROOT, Body
 if TYPE_CHECKING:
     from lab.redfish.service import RedfishBmc
 
-PAGE = 75  # members a collection shows at once on this firmware
 _COMPARISON = re.compile(r"^(?P<name>[A-Za-z/@.]+) (?P<operator>eq|ne|gt|ge|lt|le) '?(?P<value>[^']*)'?$")
-# What AMI's $expand leaves out of the members it puts in
-_LOST_IN_EXPAND = ("Id", "Name", "ChassisType")
+_LEVELS = re.compile(r"\$levels=(\d+)")
 
 
 def apply_query(bmc: RedfishBmc, body: Body, query: Mapping[str, str]) -> Body:
     """The body as the query asks for it. Raises RedfishError for a value that makes no sense."""
     if "Members" in body:
-        body = _page(body, query)
+        body = _page(body, query, bmc.vendor.page)
     if "$expand" in query:
-        body = _expand(bmc, body)
+        body = _expand(bmc, body, _levels(bmc, query["$expand"]))
     if names := query.get("$select"):
         wanted = set(names.split(","))
         body = {name: value for name, value in body.items() if name.startswith("@odata") or name in wanted}
     return body
 
 
-def _page(body: Body, query: Mapping[str, str]) -> Body:
+def _page(body: Body, query: Mapping[str, str], page: int) -> Body:
     found: list[Any] = body["Members"]
     if text := query.get("$filter"):
         found = [member for member in found if _matches(member, text)]
-    skip, top = _number(query, "$skip", 0), _number(query, "$top", PAGE)
-    body = {**body, "Members": found[skip : skip + min(top, PAGE)], "Members@odata.count": len(found)}
-    if "$top" not in query and len(found) > skip + PAGE:
-        body["Members@odata.nextLink"] = f"{body['@odata.id']}?$skip={skip + PAGE}"
+    skip, top = _number(query, "$skip", 0), _number(query, "$top", page)
+    body = {**body, "Members": found[skip : skip + min(top, page)], "Members@odata.count": len(found)}
+    if "$top" not in query and len(found) > skip + page:
+        body["Members@odata.nextLink"] = f"{body['@odata.id']}?$skip={skip + page}"
     return body
 
 
@@ -67,7 +65,16 @@ def _matches(member: Body, text: str) -> bool:
     return bool(compare(left, right) if isinstance(left, int) else compare(str(left), str(right)))
 
 
-def _expand(bmc: RedfishBmc, body: Body) -> Body:
+def _levels(bmc: RedfishBmc, text: str) -> int:
+    """How many levels are put in. Raises RedfishError for more, or other, than this firmware knows."""
+    given = _LEVELS.search(text)
+    levels = int(given[1]) if given else 1
+    if levels > bmc.vendor.expand_levels or (text.startswith("*") and not bmc.vendor.expand_all):
+        raise RedfishError("QueryParameterOutOfRange", text, "$expand", f"1 to {bmc.vendor.expand_levels}")
+    return levels
+
+
+def _expand(bmc: RedfishBmc, body: Body, levels: int) -> Body:
     def expanded(member: Any) -> Any:
         if not isinstance(member, dict) or set(member) != {"@odata.id"}:
             return member
@@ -75,7 +82,9 @@ def _expand(bmc: RedfishBmc, body: Body) -> Body:
         found = bmc.resource(path) if path.startswith(ROOT) else None
         if found is None:
             return member
-        return {name: value for name, value in found.items() if name not in _LOST_IN_EXPAND}
+        if levels > 1:
+            found = _expand(bmc, found, levels - 1)
+        return {name: value for name, value in found.items() if name not in bmc.vendor.expand_loses}
 
     return {
         name: [expanded(member) for member in value] if name == "Members" else expanded(value)

@@ -28,7 +28,7 @@ ROOT = "/redfish/v1"
 @dataclass(frozen=True)
 class Call:
     """A write as it came in. ``path`` is without query; ``account`` is None only where none is needed; ``form`` is what
-    came as multipart/form-data, ``body`` what came as JSON."""
+    came as multipart/form-data, ``body`` what came as JSON; ``empty``: there was no body at all, not even ``{}``."""
 
     bmc: RedfishBmc
     method: str
@@ -37,6 +37,7 @@ class Call:
     account: Account | None
     base_url: str
     form: Form | None = None
+    empty: bool = False
 
     def require(self, action: str, *names: str) -> list[Any]:
         """Parameters of an action. Raises RedfishError when one is missing or unknown ones are there."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import contextlib
 import hashlib
 import json
 import logging
 import ssl
 import time
+from collections.abc import Awaitable
 from typing import Any
 from urllib.parse import unquote
 
@@ -23,17 +25,16 @@ from lab.redfish.errors import RedfishError
 from lab.redfish.events import Subscriptions
 from lab.redfish.multipart import read_form
 from lab.redfish.query import apply_query
-from lab.redfish.routes import ROOT, Answer, Body, Call, routes
+from lab.redfish.routes import ROOT, Answer, Body, Call
 from lab.redfish.sessions import Sessions
-from lab.redfish.tasks import Tasks
+from lab.redfish.tasks import TaskFailed, Tasks
+from lab.redfish.vendors import Surface, vendor
 
 logger = logging.getLogger(__name__)
 
 MAX_BODY = 1_000_000
 MAX_IMAGE = 419_627_008  # DGX H100 UpdateService.MaxImageSizeBytes
 PUBLIC = {"", ROOT, "/redfish", ROOT + "/odata", ROOT + "/$metadata"}
-# Writes that an Operator may make; the rest is for an Administrator.
-OPERATOR_PATHS = (ROOT + "/Systems/", ROOT + "/Chassis/", ROOT + "/Managers/BMC/VirtualMedia/")
 # Properties that move with time and not by a change of the resource.
 VOLATILE = ("DateTime", "LastResetTime")
 
@@ -46,7 +47,9 @@ class RedfishBmc:
         self.machine = machine
         self.state = machine.bmc
         self.clock = machine.world.clock
-        self.sessions = Sessions()
+        self.vendor = vendor(machine.config.vendor)
+        self.oem: dict[str, Any] = {}  # what only this vendor's BMC remembers
+        self.sessions = Sessions(self.vendor.session_timeout_s, limit=self.vendor.max_sessions)
         self.tasks = Tasks(self.clock)
         self.subscriptions = Subscriptions(machine)
         self.indicator_led = "Off"
@@ -58,7 +61,9 @@ class RedfishBmc:
         self._runner: web.ServerRunner | None = None
         self._site: web.SockSite | web.TCPSite | None = None
         self._resets = machine.bmc.resets
+        self._running: set[asyncio.Task[None]] = set()
         self.port = 0
+        self.vendor.furnish(self)
 
     # --- listening
 
@@ -92,6 +97,9 @@ class RedfishBmc:
         self.machine.world.faults.unwatch(self._faults_changed)
         await self.subscriptions.close()
         await self.tasks.close()
+        for task in self._running:
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
         if self._runner is not None:
             await self._runner.cleanup()
 
@@ -111,10 +119,10 @@ class RedfishBmc:
             answer = await self._answer(request, path)
         except RedfishError as error:
             headers = {"WWW-Authenticate": 'Basic realm="Redfish"'} if error.status == 401 else {}
-            answer = Answer(error.status, error.body(), headers)
+            answer = Answer(error.status, self.vendor.error_body(error), {**headers, **error.headers})
         except Exception:
             logger.exception("%s %s on %s", request.method, path, self.machine.name)
-            answer = Answer(500, RedfishError("GeneralError").body())
+            answer = Answer(500, self.vendor.error_body(RedfishError("GeneralError")))
         body: Any = answer.body
         if fault is not None and fault.kind == "wrong":
             body = _wrong(body, fault)
@@ -145,7 +153,11 @@ class RedfishBmc:
         )
         public = path in PUBLIC and request.method in ("GET", "HEAD")
         account = None if login or public else self.authenticate(request)
-        methods, parameters = routes.find(path)
+        if login and self.vendor.login_refuses_basic and "Authorization" in request.headers:
+            raise RedfishError("NoValidSession")
+        if account is not None and account.must_change:
+            _only_own_password(self.vendor.account_path(account), path, request.method)
+        methods, parameters = self.vendor.find(self, path)
         if not methods:
             raise RedfishError("ResourceMissingAtURI", path)
         if request.method in ("GET", "HEAD"):
@@ -157,11 +169,11 @@ class RedfishBmc:
     ) -> Answer:
         if "GET" not in methods:
             raise RedfishError("OperationNotAllowed", status=405)
-        body = self.resource(path, methods, parameters)
+        body, etag = self.tagged(path, methods, parameters)
         if body is None:
             raise RedfishError("ResourceMissingAtURI", path)
         headers = {}
-        if etag := body.get("@odata.etag"):
+        if etag:
             headers["ETag"] = etag
             if request.headers.get("If-None-Match") == etag:
                 return Answer(304, None, headers)
@@ -176,15 +188,15 @@ class RedfishBmc:
         parameters: tuple[str, ...],
     ) -> Answer:
         function = methods.get(request.method)
-        current = self.resource(path, methods, parameters) if "GET" in methods else {}
+        current, etag = self.tagged(path, methods, parameters) if "GET" in methods else ({}, None)
         if current is None:
             raise RedfishError("ResourceMissingAtURI", path)
         if function is None:
             raise RedfishError("OperationNotAllowed", status=405)
         if account is not None:
-            _authorize(account, path, request.method)
+            _authorize(account, path, request.method, self.vendor)
         if request.method == "PATCH":
-            _check_precondition(request.headers.get("If-Match"), current.get("@odata.etag"))
+            self.vendor.check_precondition(path, request.headers.get("If-Match"), etag)
         form = await read_form(request, MAX_IMAGE) if request.content_type == "multipart/form-data" else None
         call = Call(
             bmc=self,
@@ -192,10 +204,11 @@ class RedfishBmc:
             path=path,
             body=await _json_body(request) if form is None else form.parameters,
             account=account,
+            empty=not request.body_exists,
             base_url=f"{request.scheme}://{request.host}",
             form=form,
         )
-        answer: Answer = await function(call, *parameters)
+        answer: Answer = self.vendor.finished(request.method, await function(call, *parameters))
         self.machine.world.log.add(
             self.machine.name,
             "redfish",
@@ -210,17 +223,21 @@ class RedfishBmc:
         self, path: str, methods: dict[str, Any] | None = None, parameters: tuple[str, ...] = ()
     ) -> Body | None:
         """The body of a resource with its ETag; None when it does not exist."""
+        return self.tagged(path, methods, parameters)[0]
+
+    def tagged(
+        self, path: str, methods: dict[str, Any] | None = None, parameters: tuple[str, ...] = ()
+    ) -> tuple[Body | None, str | None]:
+        """The body of a resource, and the ETag of its answer's header."""
         if methods is None:
-            methods, parameters = routes.find(path)
+            methods, parameters = self.vendor.find(self, path)
         reader = methods.get("GET")
         body: Body | None = reader(self, *parameters) if reader else None
-        if body is not None and "@odata.etag" in body:
-            body["@odata.etag"] = self._etag(path, body)
-        return body
+        return (None, None) if body is None else self.vendor.tag(body, *self._version(path, body))
 
-    def _etag(self, path: str, body: Body) -> str:
-        """AMI's tags are the time of the last change. Ours move by one at least, so that two changes within a second
-        differ."""
+    def _version(self, path: str, body: Body) -> tuple[str, int]:
+        """The digest of a body, and the time of its last change. The times move by one at least, so that two changes
+        within a second differ."""
         stable = {name: value for name, value in body.items() if name not in VOLATILE}
         digest = hashlib.blake2b(json.dumps(stable, default=str).encode(), digest_size=16).hexdigest()
         known = self._stamps.get(path)
@@ -228,7 +245,7 @@ class RedfishBmc:
             if known is not None:
                 self._stamp = max(self._stamp + 1, int(time.time()))
             self._stamps[path] = known = (digest, self._stamp)
-        return f'"{known[1]}"'
+        return known
 
     def authenticate(self, request: web.BaseRequest) -> Account:
         """The account of a session token or of basic credentials. Raises RedfishError 401."""
@@ -245,16 +262,28 @@ class RedfishBmc:
                 return account
         raise RedfishError("NoValidSession")
 
-    def task_answer(self, name: str, work: Any) -> Answer:
-        """Start a task and answer as a DGX does: 202, and the task only in the Location header."""
-        task = self.tasks.start(name, work)
-        return Answer(202, None, {"Location": f"{ROOT}/TaskService/Tasks/{task.id}"})
+    def task_answer(self, name: str, work: Awaitable[object]) -> Answer:
+        """Start a task and answer with it, as the vendor does."""
+        return self.vendor.task_answer(self.tasks.start(name, work))
+
+    def go_on(self, work: Awaitable[object]) -> None:
+        """Carry something out after the answer, where the vendor shows no task for it."""
+
+        async def carry_out() -> None:
+            with contextlib.suppress(TaskFailed):
+                await work
+
+        task = asyncio.create_task(carry_out(), name=f"{self.machine.name}: after the answer")
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
 
 
 def _respond(request: web.BaseRequest, answer: Answer, body: Any) -> web.Response:
     headers = {"OData-Version": "4.0", "Cache-Control": "no-cache", **answer.headers}
     if body is None or request.method == "HEAD":
         return web.Response(status=answer.status, headers=headers)
+    if isinstance(body, bytes):
+        return web.Response(status=answer.status, body=body, headers=headers, content_type="application/json")
     return web.Response(
         status=answer.status, body=json.dumps(body).encode(), headers=headers, content_type="application/json"
     )
@@ -273,25 +302,23 @@ def _wrong(body: Any, fault: Fault) -> Any:
     return ["not", "what", "you", "asked", "for"]
 
 
-def _authorize(account: Account, path: str, method: str) -> None:
-    """Raises RedfishError 403 when the role may not make this write."""
+def _authorize(account: Account, path: str, method: str, vendor: Surface) -> None:
+    """Raises RedfishError 403 when the role may not make this write. An Operator may write below ``operator_paths``,
+    the rest is for an Administrator."""
     if account.role == "Administrator" or path.startswith(ROOT + "/SessionService/Sessions/"):
         return
-    if account.role == "Operator" and path.startswith(OPERATOR_PATHS):
+    if account.role == "Operator" and path.startswith(vendor.operator_paths):
         return
-    if method == "PATCH" and path == f"{ROOT}/AccountService/Accounts/{account.id}":
+    if method == "PATCH" and path == vendor.account_path(account):
         return  # one's own password
     raise RedfishError("InsufficientPrivilege")
 
 
-def _check_precondition(given: str | None, etag: str | None) -> None:
-    """AMI changes a resource that has an ETag only for who names it. Raises RedfishError 428 or 412."""
-    if etag is None:
+def _only_own_password(own: str, path: str, method: str) -> None:
+    """Raises RedfishError 403 for everything but what a first login is for (DSP0266, "Password change required")."""
+    if (path == own and method in ("GET", "HEAD", "PATCH")) or path.startswith(ROOT + "/SessionService/Sessions/"):
         return
-    if given is None:
-        raise RedfishError("PreconditionRequired")
-    if given != "*" and etag not in [tag.strip() for tag in given.split(",")]:
-        raise RedfishError("PreconditionFailed")
+    raise RedfishError("PasswordChangeRequired", own)
 
 
 async def _json_body(request: web.BaseRequest) -> Body:

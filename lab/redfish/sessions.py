@@ -29,15 +29,21 @@ class Sessions:
     """Sessions end when unused for ``timeout_s`` of real time (a client's keep-alive is real, whatever the lab's
     speed), when deleted, or when the BMC restarts."""
 
-    def __init__(self, timeout_s: float = SESSION_TIMEOUT_S, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        timeout_s: float = SESSION_TIMEOUT_S,
+        clock: Callable[[], float] = time.monotonic,
+        limit: int = MAX_SESSIONS,
+    ) -> None:
         self.timeout_s = timeout_s
+        self.limit = limit
         self._clock = clock
         self._by_token: dict[str, Session] = {}
 
     def open(self, account: Account) -> Session:
         """Raises TooManySessions."""
         self._expire()
-        if len(self._by_token) >= MAX_SESSIONS:
+        if len(self._by_token) >= self.limit:
             raise TooManySessions
         session = Session(secrets.token_hex(16), account, secrets.token_urlsafe(24), self._clock())
         self._by_token[session.token] = session

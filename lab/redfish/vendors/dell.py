@@ -1,0 +1,673 @@
+"""Dell iDRAC9 7.10, after a capture of a PowerEdge R750 (NVIDIA/libredfish, tests/mockups), as an XE9680 with 8 GPUs.
+
+What it is known for: sixteen account slots that are always there; BIOS attributes that need a job, one at a time; 503
+RAC0218 for the ninth session; 409 for a power order that changes nothing; no ETags outside AccountService; GPU readings
+only by telemetry, which needs a Datacenter licence and is off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from lab.bmc import Account, AccountRules, VirtualMedia
+from lab.redfish.accounts import ROLES
+from lab.redfish.errors import RedfishError
+from lab.redfish.routes import ROOT, Answer, Body, Call, link
+from lab.redfish.vendors.oem import OemError
+from lab.redfish.vendors.standard import BiosRow, Slot, Standard
+
+if TYPE_CHECKING:
+    from lab.gpu import Gpu
+    from lab.redfish.service import RedfishBmc
+
+JOBS = "/Managers/iDRAC.Embedded.1/Oem/Dell/Jobs"
+GPU_REPORTS = ("GPUMetrics", "GPUStatistics")
+_ENABLED = ("Enabled", "Disabled")
+ACCOUNT_TYPES = ("Redfish", "SNMP", "OEM", "HostConsole", "ManagerConsole", "IPMI", "KVMIP", "VirtualMedia", "WebUI")
+
+
+class Dell(Standard):
+    name = "dell"
+    session_timeout_s = 1800
+    max_sessions = 8
+    expand_levels = 1
+    page = 50
+
+    root_vendor = "Dell"
+    root_product = "Integrated Dell Remote Access Controller"
+    root_type = "ServiceRoot.v1_16_0.ServiceRoot"
+    redfish_version = "1.18.0"
+    root_collections = ("CertificateService", "Fabrics", "JobService", "LicenseService", "TelemetryService")
+    root_uuid = False
+
+    system_id, manager_id, chassis_id = "System.Embedded.1", "iDRAC.Embedded.1", "System.Embedded.1"
+    nic_id, manager_nic_id = "NIC.Embedded.1-1-1", "NIC.1"
+    cpu_id = "CPU.Socket.{}"
+    manufacturer, model = "Dell Inc.", "PowerEdge XE9680"
+    bios_version, manager_firmware, manager_model = "1.13.2", "7.10.30.00", "16G Monolithic"
+    system_type = "ComputerSystem.v1_20_1.ComputerSystem"
+    system_settings = "Settings"
+    system_links = (*Standard.system_links, "SimpleStorage", "NetworkInterfaces")
+    manager_links = (*Standard.manager_links, "HostInterfaces", "SerialInterfaces")
+
+    reset_types = (
+        "On",
+        "ForceOff",
+        "ForceRestart",
+        "GracefulRestart",
+        "GracefulShutdown",
+        "PushPowerButton",
+        "Nmi",
+        "PowerCycle",
+    )
+    chassis_reset_types = ("On", "ForceOff", "PowerCycle")
+    manager_reset_types = ("GracefulRestart",)
+    boot_targets = (
+        "None",
+        "Pxe",
+        "Floppy",
+        "Cd",
+        "Hdd",
+        "BiosSetup",
+        "Utilities",
+        "UefiTarget",
+        "SDCard",
+        "UefiHttp",
+    )
+
+    bios_registry = "BiosAttributeRegistry.v1_0_3"
+    bios_pending_shows = "changed"
+    bios: Mapping[str, BiosRow] = {
+        "AcPwrRcvry": ("Last", ("On", "Last", "Off")),
+        "AssetTag": ("", None),
+        "BootMode": ("Uefi", ("Bios", "Uefi")),
+        "HttpDev1EnDis": ("Enabled", _ENABLED),
+        "HttpDev1Interface": ("NIC.Embedded.1-1-1", None),
+        "HttpDev1Uri": ("", None),
+        "LogicalProc": ("Enabled", _ENABLED),
+        "PowerCycleRequest": ("None", ("None", "FullPowerCycle")),
+        "ProcCStates": ("Enabled", _ENABLED),
+        "ProcTurboMode": ("Enabled", _ENABLED),
+        "ProcVirtualization": ("Enabled", _ENABLED),
+        "PxeDev1EnDis": ("Disabled", _ENABLED),
+        "PxeDev1Interface": ("NIC.Embedded.1-1-1", None),
+        "SecureBoot": ("Disabled", _ENABLED),
+        "SecureBootMode": ("DeployedMode", ("AuditMode", "DeployedMode", "SetupMode", "UserMode")),
+        "SecureBootPolicy": ("Standard", ("Standard", "Custom")),
+        "SriovGlobalEnable": ("Enabled", _ENABLED),
+        "SubNumaCluster": ("Disabled", ("Disabled", "2Way")),
+        "SysProfile": ("PerfPerWattOptimizedDapc", ("PerfPerWattOptimizedDapc", "PerfOptimized", "Custom")),
+        "Tpm2Hierarchy": ("Enabled", ("Enabled", "Disabled", "Clear")),
+        "TpmSecurity": ("On", ("Off", "On")),
+    }
+    bios_orders: Mapping[str, object] = {"PowerCycleRequest": "None", "Tpm2Hierarchy": "Enabled"}
+
+    etag = "none"
+    rules = AccountRules(threshold=0, lockout_s=0, min_password=0, max_password=127, slots=16, first_id=2)
+    account_types = ACCOUNT_TYPES
+    session_service_lacks = ("Status",)
+
+    media = (Slot("1", "CD1", ("CD", "DVD", "USBStick")), Slot("2", "USB1", ("CD", "DVD", "USBStick")))
+    manager_media = (Slot("RemovableDisk", "USB1", ("USBStick",)), Slot("CD", "CD1", ("CD", "DVD")))
+
+    log_place, log_id = "Managers", "Sel"
+    log_lacks = ("Status",)
+    system_logs = False
+    odd_date = "0000-00-00T00:00:00-05:00"
+    event_stream = "/SSE"
+    empty_collections = (
+        ("/Fabrics", "Fabric"),
+        ("/Systems/System.Embedded.1/NetworkInterfaces", "NetworkInterface"),
+        ("/Managers/iDRAC.Embedded.1/HostInterfaces", "HostInterface"),
+        ("/Managers/iDRAC.Embedded.1/SerialInterfaces", "SerialInterface"),
+    )
+
+    def register_more(self) -> None:
+        at = self.routes
+        for path in (JOBS, "/JobService/Jobs", "/TaskService/Tasks"):
+            at.get(path)(lambda bmc, path=path: self.job_list(bmc, path))
+            at.get(f"{path}/{{id}}")(lambda bmc, id, path=path: self.job(bmc, path, id))
+        at.post(JOBS)(self.create_job)
+        at.delete(f"{JOBS}/{{id}}")(self.delete_job)
+        at.get("/JobService")(
+            lambda bmc: self.body(
+                "/JobService",
+                "JobService.v1_0_4.JobService",
+                Id="JobService",
+                Jobs=link("/JobService/Jobs"),
+                Name="Job Service",
+                ServiceEnabled=True,
+            )
+        )
+        service = f"{self.manager_path}/Oem/Dell/DellJobService"
+        at.get(service)(
+            lambda bmc: self.body(
+                service,
+                "DellJobService.v1_4_0.DellJobService",
+                Actions={
+                    "#DellJobService.DeleteJobQueue": {
+                        "target": f"{ROOT}{service}/Actions/DellJobService.DeleteJobQueue"
+                    }
+                },
+                Id="Job Service",
+                Name="DellJobService",
+            )
+        )
+        at.post(f"{service}/Actions/DellJobService.DeleteJobQueue")(self.delete_queue)
+        at.post(f"{self.bios_base}/Settings/Actions/Oem/DellManager.ClearPending")(self.clear_pending)
+        at.patch("/AccountService")(_read_only)
+        at.get("/LicenseService")(
+            lambda bmc: self.body(
+                "/LicenseService",
+                "LicenseService.v1_1_0.LicenseService",
+                Id="LicenseService",
+                Licenses=link("/LicenseService/Licenses"),
+                Name="LicenseService",
+                ServiceEnabled=True,
+            )
+        )
+        at.get("/LicenseService/Licenses")(
+            lambda bmc: self.collection(
+                "/LicenseService/Licenses",
+                "License",
+                [f"/LicenseService/Licenses/{id}" for id in self.licences_of(bmc)],
+            )
+        )
+        at.get("/LicenseService/Licenses/{id}")(self.licence)
+        at.get("/TelemetryService")(self.telemetry)
+        at.patch("/TelemetryService")(self.change_telemetry)
+        reports = "/TelemetryService/MetricReports"
+        at.get(reports)(
+            lambda bmc: self.collection(
+                reports,
+                "MetricReport",
+                [f"{reports}/GPUMetrics", f"{reports}/GPUStatistics"] if telemetry_on(bmc) else [],
+            )
+        )
+        at.get(f"{reports}/{{id}}")(self.report)
+        definitions = "/TelemetryService/MetricReportDefinitions"
+        at.get(f"{definitions}/{{id}}")(self.report_definition)
+        at.get("/AccountService/Roles/None")(self.no_role)
+        at.get(definitions)(
+            lambda bmc: self.collection(
+                definitions, "MetricReportDefinition", [f"{definitions}/{id}" for id in GPU_REPORTS]
+            )
+        )
+        self.hidden = (*self.hidden, "/TelemetryService/")
+
+    # --- root and system
+
+    def oem_root(self, bmc: RedfishBmc) -> Body:
+        return {
+            "Dell": {
+                "@odata.context": f"{ROOT}/$metadata#DellServiceRoot.DellServiceRoot",
+                "@odata.type": "#DellServiceRoot.v1_0_0.DellServiceRoot",
+                "IsBranded": 0,
+                "ManagerMACAddress": f"06{bmc.machine.mac[2:]}".lower(),
+                "ServiceTag": self.sku(bmc),
+            }
+        }
+
+    def root(self, bmc: RedfishBmc) -> Body:
+        return {**super().root(bmc), "ServiceIdentification": self.sku(bmc)}
+
+    def sku(self, bmc: RedfishBmc) -> str:
+        """The service tag: seven characters."""
+        return f"PBD{bmc.machine.config.number:04d}"
+
+    def system(self, bmc: RedfishBmc) -> Body:
+        body = super().system(bmc)
+        body["Oem"] = {
+            "Dell": {
+                "@odata.type": "#DellOem.v1_3_0.DellOemResources",
+                "DellSystem": {
+                    "ChassisServiceTag": self.sku(bmc),
+                    "Id": self.system_id,
+                    "SystemGeneration": self.manager_model,
+                },
+            }
+        }
+        body["PCIeDevices"] = []
+        body["PCIeDevices@odata.count"] = 0
+        body["@Redfish.Settings"]["SupportedApplyTimes"] = ["OnReset"]
+        body["LastResetTime"] = bmc.machine.last_reset or "0000-00-00T00:00:00+00:00"
+        return body
+
+    def settings_of_system(self, bmc: RedfishBmc) -> Body:
+        """What waits for the next POST; without it everything is null."""
+        body = super().settings_of_system(bmc)
+        body["@Redfish.SettingsApplyTime"] = {
+            "@odata.type": "#Settings.v1_3_5.PreferredApplyTime",
+            "ApplyTime": "OnReset",
+        }
+        body["AssetTag"] = None
+        body["Boot"] = {
+            "BootOrder": list(bmc.state.boot_order_pending or ()),
+            "BootSourceOverrideMode": None,
+            "UefiTargetBootSourceOverride": None,
+        }
+        return body
+
+    def boot(self, bmc: RedfishBmc) -> Body:
+        """The order in force; a new one stands in the settings object."""
+        return {**super().boot(bmc), "BootOrder": list(bmc.machine.boot_order)}
+
+    def current_bios(self, bmc: RedfishBmc) -> Body:
+        body = super().current_bios(bmc)
+        body["@Redfish.Settings"]["SupportedApplyTimes"] = [
+            "OnReset",
+            "AtMaintenanceWindowStart",
+            "InMaintenanceWindowOnReset",
+        ]
+        return body
+
+    def pending_bios(self, bmc: RedfishBmc) -> Body:
+        body = super().pending_bios(bmc)
+        clear = {"target": f"{ROOT}{self.bios_base}/Settings/Actions/Oem/DellManager.ClearPending"}
+        body["Actions"] = {"Oem": {"DellManager.v1_0_0#DellManager.ClearPending": clear}}
+        body["Oem"] = {"Dell": {"Jobs": link(JOBS)}}
+        return body
+
+    def change_boot(self, call: Call, boot: Body) -> None:
+        """A UEFI target goes without Enabled."""
+        if boot.get("BootSourceOverrideTarget") == "UefiTarget" and "BootSourceOverrideEnabled" in boot:
+            raise OemError(
+                "IDRAC.2.8.SYS426",
+                "Unable to complete the operation because the property BootSourceOverrideEnabled cannot be set "
+                "together with BootSourceOverrideTarget UefiTarget.",
+                arguments=("BootSourceOverrideEnabled",),
+            )
+        super().change_boot(call, boot)
+
+    async def change_system(self, call: Call) -> Answer:
+        await super().change_system(call)
+        return Answer(200, self.success())
+
+    def refused_power(self, kind: str, power: str) -> Answer | None:
+        raise OemError(
+            "IDRAC.2.8.PSU501",
+            f"Unable to perform the operation because the host is already powered {power.upper()}.",
+            409,
+            resolution="No response action is required.",
+        )
+
+    def manager(self, bmc: RedfishBmc) -> Body:
+        body = super().manager(bmc)
+        jobs = {
+            "DellJobService": link(f"{self.manager_path}/Oem/Dell/DellJobService"),
+            "Jobs": link(JOBS),
+        }
+        body["Links"]["Oem"] = {"Dell": {"@odata.type": "#DellOem.v1_3_0.DellOemLinks", **jobs}}
+        return body
+
+    # --- success, errors, tags
+
+    def success(self) -> Body:
+        return {"@Message.ExtendedInfo": [_message("Base.1.12.Success", "The request completed successfully.")]}
+
+    def error_body(self, error: RedfishError) -> Body:
+        body = error.body()
+        for info in body["error"]["@Message.ExtendedInfo"]:
+            info["MessageArgs@odata.count"] = len(info["MessageArgs"])
+            info.setdefault("RelatedProperties", [])
+            info["RelatedProperties@odata.count"] = len(info["RelatedProperties"])
+        body["error"]["code"] = "Base.1.12.GeneralError"
+        body["error"]["message"] = "A general error has occurred. See ExtendedInfo for more information"
+        return body
+
+    def tag(self, body: Body, digest: str, stamp: int) -> tuple[Body, str | None]:
+        """Only what belongs to accounts has an ETag."""
+        if (
+            "@odata.etag" in body
+            and str(body["@odata.id"]).startswith(f"{ROOT}/AccountService")
+            and "Members" not in body
+        ):
+            body["@odata.etag"] = f'"{int(digest[:5], 16)}"'
+            return body, body["@odata.etag"]
+        return super().tag(body, digest, stamp)
+
+    def session_limit(self) -> RedfishError:
+        return OemError(
+            "IDRAC.2.8.RAC0218",
+            "The maximum number of user sessions is reached.",
+            503,
+            resolution="Close an existing session and retry.",
+        )
+
+    # --- BIOS jobs
+
+    def staged(self, bmc: RedfishBmc) -> Body:
+        staged: Body = bmc.oem.setdefault("staged", {})
+        return {**bmc.state.bios_pending, **staged}
+
+    async def change_bios(self, call: Call) -> Answer:
+        """Attributes are staged. With an apply time they get a job in the same request, without one they wait for one.
+        While a job is there nothing can be written."""
+        attributes = self.checked_attributes(call)
+        bmc = call.bmc
+        if self.open_jobs(bmc):
+            raise OemError(
+                "IDRAC.2.8.SYS011",
+                "Pending configuration values are already committed, unable to perform another set operation.",
+                400,
+                resolution="Wait for the scheduled job to complete or delete the configuration jobs before attempting "
+                "more set attribute operations.",
+            )
+        staged = {**bmc.oem.get("staged", {}), **attributes}
+        bmc.oem["staged"] = {name: value for name, value in staged.items() if bmc.state.bios[name] != value}
+        apply = call.body.get("@Redfish.SettingsApplyTime")
+        if apply is None:
+            return Answer(200, self.success())
+        if not isinstance(apply, dict) or apply.get("ApplyTime") not in ("OnReset", "Immediate"):
+            raise RedfishError("PropertyValueNotInList", str(apply), "@Redfish.SettingsApplyTime")
+        return self.job_answer(bmc)
+
+    async def reset_bios(self, call: Call) -> Answer:
+        await super().reset_bios(call)
+        return Answer(200, self.success())
+
+    def job_answer(self, bmc: RedfishBmc) -> Answer:
+        bmc.state.bios_pending = {**bmc.state.bios_pending, **bmc.oem.pop("staged", {})}
+        number = bmc.oem["last_job"] = bmc.oem.get("last_job", 229700026199) + 1
+        id = f"JID_{number}"
+        bmc.oem.setdefault("jobs", {})[id] = {
+            "name": "Configure: BIOS.Setup.1-1",
+            "posts": bmc.machine.posts,
+            "deleted": False,
+        }
+        return Answer(202, self.success(), {"Location": f"{ROOT}/TaskService/Tasks/{id}"})
+
+    def job_state(self, bmc: RedfishBmc, job: dict[str, Any]) -> str:
+        """A job is carried out by the next POST."""
+        if bmc.machine.posts == job["posts"]:
+            return "Scheduled"
+        return "Running" if bmc.machine.in_post and bmc.machine.posts == job["posts"] + 1 else "Completed"
+
+    def open_jobs(self, bmc: RedfishBmc) -> list[str]:
+        return [id for id, job in bmc.oem.get("jobs", {}).items() if self.job_state(bmc, job) != "Completed"]
+
+    def job_list(self, bmc: RedfishBmc, path: str) -> Body:
+        kind = "Task" if path.startswith("/TaskService") else "Job" if path.startswith("/JobService") else "DellJob"
+        ids = [*bmc.oem.get("jobs", {}), *(bmc.tasks.by_id if kind == "Task" else ())]
+        return self.collection(path, kind, [f"{path}/{id}" for id in ids])
+
+    def job(self, bmc: RedfishBmc, path: str, id: str) -> Body | None:
+        found = bmc.oem.get("jobs", {}).get(id)
+        if found is None:
+            if path.startswith("/TaskService") and id in bmc.tasks.by_id:
+                return self.shared(bmc, f"/TaskService/Tasks/{id}")
+            return None
+        state = self.job_state(bmc, found)
+        percent = {"Scheduled": 0, "Running": 50, "Completed": 100}[state]
+        said = {
+            "Scheduled": ("JCP001", "Task successfully scheduled."),
+            "Running": ("JCP027", "Job in progress."),
+            "Completed": ("PR19", "Job completed successfully."),
+        }[state]
+        if path == JOBS:
+            return self.body(
+                f"{JOBS}/{id}",
+                "DellJob.v1_5_0.DellJob",
+                Id=id,
+                JobState=state,
+                JobType="BIOSConfiguration",
+                Message=said[1],
+                MessageId=said[0],
+                Name=found["name"],
+                PercentComplete=percent,
+            )
+        kind = "Task" if path.startswith("/TaskService") else "Job"
+        word = {
+            "Scheduled": "Starting" if kind == "Task" else "Pending",
+            "Running": "Running",
+            "Completed": "Completed",
+        }
+        body = self.body(
+            f"{path}/{id}",
+            f"{kind}.v1_7_1.{kind}" if kind == "Task" else "Job.v1_2_2.Job",
+            Id=id,
+            Messages=[_message(f"IDRAC.2.8.{said[0]}", said[1])],
+            Name=found["name"],
+            PercentComplete=percent,
+        )
+        body[f"{kind}State"], body[f"{kind}Status"] = word[state], "OK"
+        return body
+
+    async def create_job(self, call: Call) -> Answer:
+        target = call.body.get("TargetSettingsURI")
+        if target != f"{ROOT}{self.bios_base}/Settings":
+            raise RedfishError("PropertyValueNotInList", str(target), "TargetSettingsURI")
+        if not call.bmc.oem.get("staged"):
+            raise OemError("IDRAC.2.8.RAC050", "No pending data to create a config job.", 400)
+        answer = self.job_answer(call.bmc)
+        id = answer.headers["Location"].rsplit("/", 1)[-1]
+        return Answer(200, self.success(), {"Location": f"{ROOT}{JOBS}/{id}"})
+
+    async def delete_job(self, call: Call, id: str) -> Answer:
+        if id not in self.open_jobs(call.bmc):
+            raise RedfishError("ResourceMissingAtURI", call.path)
+        self.forget_jobs(call.bmc, [id])
+        return Answer(200, self.success())
+
+    async def delete_queue(self, call: Call) -> Answer:
+        (id,) = call.require("DellJobService.DeleteJobQueue", "JobID")
+        open_jobs = self.open_jobs(call.bmc)
+        if id in ("JID_CLEARALL", "JID_CLEARALL_FORCE"):
+            self.forget_jobs(call.bmc, open_jobs)
+            call.bmc.oem["jobs"] = {}
+        elif id in open_jobs:
+            self.forget_jobs(call.bmc, [id])
+        else:
+            raise RedfishError("ActionParameterValueNotInList", str(id), "JobID", "DellJobService.DeleteJobQueue")
+        return Answer(200, self.success())
+
+    def forget_jobs(self, bmc: RedfishBmc, ids: list[str]) -> None:
+        for id in ids:
+            del bmc.oem["jobs"][id]
+        if ids:
+            bmc.state.bios_pending = {}
+
+    async def clear_pending(self, call: Call) -> Answer:
+        if self.open_jobs(call.bmc):
+            raise OemError("IDRAC.2.8.SYS011", "Pending configuration values are already committed.", 400)
+        call.bmc.oem["staged"] = {}
+        return Answer(200, self.success())
+
+    # --- media
+
+    def media_at(self, base: str) -> tuple[Slot, ...]:
+        return self.media if base.startswith("/Systems") else self.manager_media
+
+    def slot(self, id: str) -> Slot:
+        for slot in (*self.media, *self.manager_media):
+            if slot.id == id:
+                return slot
+        raise RedfishError("ResourceMissingAtURI", id)
+
+    def check_insert(self, call: Call, medium: VirtualMedia) -> None:
+        super().check_insert(call, medium)
+        if medium.inserted:
+            raise OemError("IDRAC.2.8.VRM0012", "The Virtual Media image server is already connected.", 500)
+
+    # --- accounts: sixteen slots, always there
+
+    def accounts(self, bmc: RedfishBmc) -> Body:
+        path = "/AccountService/Accounts"
+        return self.collection(path, "ManagerAccount", [f"{path}/{n}" for n in range(1, 17)])
+
+    def account(self, bmc: RedfishBmc, id: str) -> Body | None:
+        if id not in {str(n) for n in range(1, 17)}:
+            return None
+        found = bmc.state.accounts.by_id.get(id) or Account(id, "", "", "None", enabled=False)
+        return self.account_body(bmc, found)
+
+    async def create_account(self, call: Call) -> Answer:
+        raise RedfishError("OperationNotAllowed", status=405)
+
+    async def delete_account(self, call: Call, id: str) -> Answer:
+        raise RedfishError("OperationNotAllowed", status=405)
+
+    async def change_account(self, call: Call, id: str) -> Answer:
+        accounts = call.bmc.state.accounts
+        body = call.body
+        if id == "1":
+            raise OemError("IDRAC.2.8.SYS428", "Unable to modify the anonymous user account.", 403)
+        if id in accounts.by_id and body.get("UserName") != "":
+            await super().change_account(call, id)
+            return Answer(200, self.success())
+        if id in accounts.by_id:  # a slot is emptied: no name, and it has to be disabled
+            account = accounts.by_id[id]
+            if body.get("Enabled", account.enabled):
+                raise RedfishError("PropertyValueConflict", "UserName", "Enabled")
+            call.bmc.sessions.close_of(account)
+            del accounts.by_id[id]
+            return Answer(200, self.success())
+        for name in body:
+            if name not in self.account_writable:
+                raise RedfishError("PropertyNotWritable", name)
+        username, role = body.get("UserName"), body.get("RoleId", "None")
+        if not username or not isinstance(username, str):
+            raise RedfishError("PropertyMissing", "UserName")
+        if role not in (*ROLES, "None"):
+            raise RedfishError("PropertyValueNotInList", str(role), "RoleId")
+        if accounts.find(username):
+            raise RedfishError("ResourceAlreadyExists", "ManagerAccount", "UserName", username)
+        self.check_password(body.get("Password"))
+        accounts.by_id[id] = Account(id, username, body["Password"], role, body.get("Enabled", False) is True)
+        accounts.by_id = dict(sorted(accounts.by_id.items(), key=lambda item: int(item[0])))
+        return Answer(200, self.success())
+
+    # --- licence and telemetry
+
+    def licences_of(self, bmc: RedfishBmc) -> list[str]:
+        return ["FD00000000000001"] if bmc.oem.get("licence", "Enterprise") == "Enterprise" else ["FD00000000000002"]
+
+    def licence(self, bmc: RedfishBmc, id: str) -> Body | None:
+        if id not in self.licences_of(bmc):
+            return None
+        kind = bmc.oem.get("licence", "Enterprise")
+        return self.body(
+            f"/LicenseService/Licenses/{id}",
+            "License.v1_1_1.License",
+            AuthorizationScope="Device",
+            EntitlementId=id,
+            Id=id,
+            LicenseType="Production",
+            Name=id,
+            Oem={
+                "Dell": {
+                    "DellLicense": {"LicenseDescription": [f"iDRAC9 16G {kind} License"], "LicenseType": "Perpetual"}
+                }
+            },
+            Status={"Health": "OK", "State": "Enabled"},
+        )
+
+    def telemetry(self, bmc: RedfishBmc) -> Body:
+        return self.body(
+            "/TelemetryService",
+            "TelemetryService.v1_3_1.TelemetryService",
+            Id="TelemetryService",
+            MaxReports=50,
+            MetricReportDefinitions=link("/TelemetryService/MetricReportDefinitions"),
+            MetricReports=link("/TelemetryService/MetricReports"),
+            MinCollectionInterval="PT0H0M5S",
+            Name="TelemetryService",
+            ServiceEnabled=telemetry_on(bmc),
+        )
+
+    async def change_telemetry(self, call: Call) -> Answer:
+        wanted = call.body.get("ServiceEnabled")
+        if not isinstance(wanted, bool):
+            raise RedfishError("PropertyMissing", "ServiceEnabled")
+        if wanted and call.bmc.oem.get("licence", "Enterprise") != "Datacenter":
+            raise OemError(
+                "IDRAC.2.8.RAC0904",
+                "Unable to complete the operation because a required license is missing or expired.",
+                403,
+                resolution="Obtain an iDRAC Datacenter license and retry the operation.",
+            )
+        call.bmc.oem["telemetry"] = wanted
+        return Answer(200, self.success())
+
+    def report_definition(self, bmc: RedfishBmc, id: str) -> Body | None:
+        if id not in GPU_REPORTS:
+            return None
+        return self.body(
+            f"/TelemetryService/MetricReportDefinitions/{id}",
+            "MetricReportDefinition.v1_4_2.MetricReportDefinition",
+            Id=id,
+            MetricReportDefinitionEnabled=telemetry_on(bmc),
+            MetricReportDefinitionType="Periodic",
+            Name=f"{id} Metric Report Definition",
+        )
+
+    def no_role(self, bmc: RedfishBmc) -> Body:
+        return self.body(
+            "/AccountService/Roles/None",
+            "Role.v1_3_1.Role",
+            AssignedPrivileges=[],
+            Id="None",
+            IsPredefined=True,
+            Name="User Role",
+            RoleId="None",
+        )
+
+    def report(self, bmc: RedfishBmc, id: str) -> Body | None:
+        if id not in GPU_REPORTS or not telemetry_on(bmc):
+            return None
+        now, at = bmc.clock.now().isoformat(timespec="seconds"), bmc.clock.elapsed()
+        values = []
+        for gpu in bmc.machine.present_gpus:
+            read = (
+                {"PrimaryTemperature": round(gpu.temperature_celsius(at)), "GPUStatus": "OK"}
+                if id == "GPUMetrics"
+                else {"SBECounterFB": 0, "DBECounterFB": 0}
+            )
+            values += [
+                {
+                    "MetricId": name,
+                    "MetricValue": str(value),
+                    "Oem": {"Dell": {"ContextID": self.gpu_processor_id(gpu), "FQDD": self.gpu_processor_id(gpu)}},
+                    "Timestamp": now,
+                }
+                for name, value in read.items()
+            ]
+        return self.body(
+            f"/TelemetryService/MetricReports/{id}",
+            "MetricReport.v1_5_0.MetricReport",
+            Id=id,
+            MetricReportDefinition=link(f"/TelemetryService/MetricReportDefinitions/{id}"),
+            MetricValues=values,
+            Name=f"{id} Metric Report",
+        )
+
+    # --- GPUs
+
+    def gpu_processor_id(self, gpu: Gpu) -> str | None:
+        return f"Video.Slot.{20 + gpu.number}-1"
+
+
+def telemetry_on(bmc: RedfishBmc) -> bool:
+    return bool(bmc.oem.get("telemetry", False))
+
+
+async def _read_only(call: Call) -> Answer:
+    raise RedfishError("PropertyNotWritable", next(iter(call.body), "AccountLockoutThreshold"))
+
+
+def _message(id: str, text: str) -> Body:
+    return {
+        "Message": text,
+        "MessageArgs": [],
+        "MessageArgs@odata.count": 0,
+        "MessageId": id,
+        "RelatedProperties": [],
+        "RelatedProperties@odata.count": 0,
+        "Resolution": "None",
+        "Severity": "OK",
+    }
+
+
+def make() -> Standard:
+    return Dell()
