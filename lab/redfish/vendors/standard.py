@@ -1098,6 +1098,7 @@ class Standard(Surface):
         body = self.shared(bmc, "/EventService")
         action = "EventService.SubmitTestEvent"
         body["Actions"] = {f"#{action}": {"target": f"{ROOT}/EventService/Actions/{action}"}}
+        body.pop("SubordinateResourcesSupported", None)
         if self.event_stream:
             body["ServerSentEventUri"] = ROOT + self.event_stream
         return body
