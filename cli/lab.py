@@ -19,6 +19,7 @@ from rich.text import Text
 from cli import children, console
 from cli.paths import data_dir
 from cli.problems import EXIT_UNREACHABLE, Problem
+from cli.replay import replay
 
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 15.0
@@ -170,6 +171,9 @@ def lab() -> None:
       palebluedot lab log --machine gpu-003
       palebluedot lab stop
     """
+
+
+lab.add_command(replay)
 
 
 @lab.command()

@@ -20,7 +20,7 @@ _LEVELS = re.compile(r"\$levels=(\d+)")
 def apply_query(bmc: RedfishBmc, body: Body, query: Mapping[str, str]) -> Body:
     """The body as the query asks for it. Raises RedfishError for a value that makes no sense."""
     if "Members" in body:
-        body = _page(body, query, bmc.vendor.page)
+        body = page(body, query, bmc.vendor.page)
     if "$expand" in query:
         body = _expand(bmc, body, _levels(bmc, query["$expand"]))
     if names := query.get("$select"):
@@ -29,7 +29,8 @@ def apply_query(bmc: RedfishBmc, body: Body, query: Mapping[str, str]) -> Body:
     return body
 
 
-def _page(body: Body, query: Mapping[str, str], page: int) -> Body:
+def page(body: Body, query: Mapping[str, str], page: int) -> Body:
+    """The members that $filter, $skip and $top leave, at most ``page`` of them."""
     found: list[Any] = body["Members"]
     if text := query.get("$filter"):
         found = [member for member in found if _matches(member, text)]

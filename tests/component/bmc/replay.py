@@ -1,6 +1,8 @@
 """A tiny HTTPS BMC that answers from a tree of Redfish resources and keeps what it was asked.
 
-It knows sessions, basic authentication and ETags, and nothing of servers: what a write changes is for a test to say.
+It is for conversations: a test says what each request is answered, and looks at what was asked. It knows sessions,
+basic authentication and ETags, and nothing of servers: what a write changes is for the test to say. A capture that
+behaves as a BMC when it is written to is `lab.replay` (tests/support/replaying.py starts one).
 """
 
 from __future__ import annotations
