@@ -24,7 +24,7 @@ from pyghmi.ipmi.bmc import Bmc
 from pyghmi.ipmi.private import constants, serversession
 from pyghmi.ipmi.private import session as ipmisession
 
-from lab.bmc import Account, check_password
+from lab.bmc import MAX_ACCOUNTS, Account, check_password
 from lab.clock import Clock
 from lab.ipmi_tables import (
     MANUFACTURER_ID,
@@ -400,10 +400,18 @@ class IpmiBmc(Bmc):  # type: ignore[misc]
         return (user.username if user else "").encode()[:16].ljust(16, b"\0")
 
     def _set_user_name(self, data: bytes, session: _Session) -> Answer:
-        user = self._user(data[0])
-        if user is None:
+        """A name makes an account in an empty slot, disabled and without password; an empty one frees the slot."""
+        number, user = data[0] & 0x3F, self._user(data[0])
+        name = data[1:17].rstrip(b"\0").decode("ascii", errors="replace")
+        accounts = self.machine.bmc.accounts
+        if not 2 <= number < 2 + MAX_ACCOUNTS or (name and accounts.find(name) not in (None, user)):
             return INVALID_FIELD
-        user.username = data[1:17].rstrip(b"\0").decode("ascii", errors="replace")
+        if not name:
+            accounts.by_id.pop(str(number), None)
+        elif user is None:
+            accounts.by_id[str(number)] = Account(str(number), name, "", "ReadOnly", enabled=False)
+        else:
+            user.username = name
         return b""
 
     def _set_user_password(self, data: bytes, session: _Session) -> Answer:

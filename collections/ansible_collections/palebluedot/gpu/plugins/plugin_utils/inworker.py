@@ -194,7 +194,10 @@ class InWorkerAction(ActionBase):  # type: ignore[misc]
                 args[name] = params[name]
                 if option.get("no_log"):
                     secrets.add(str(params[name]))
-        for name in ("bmcs", *(f"{kind}_{field}" for kind in ("bmc", "switch") for field in ("username", "password"))):
+        for name in (
+            "bmcs",
+            *(f"{kind}{field}" for kind in ("", "bmc_", "switch_") for field in ("username", "password")),
+        ):
             if params.get(name) is not None:
                 args[name] = params[name]
         drop_references(args)

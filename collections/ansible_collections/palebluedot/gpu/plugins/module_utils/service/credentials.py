@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Resolves credential references, in the memory of the process that uses them.
 
-=========================  =====================================================================
-``service:<server>``       the BMC of that server, asked of the service
-``service:switch/<name>``  that switch, asked of the service
-``env:NAME``               ``user:password`` in that environment variable
-=========================  =====================================================================
+=============================  =====================================================================
+``service:<server>``           the BMC of that server, asked of the service
+``service:<server>/proposed``  what that BMC is to have: a change that is under way
+``service:switch/<name>``      that switch, asked of the service
+``env:NAME``                   ``user:password`` in that environment variable
+=============================  =====================================================================
 """
 
 from __future__ import annotations
@@ -60,14 +61,28 @@ def resolve(reference: str, client: ServiceClient | None) -> Credential:
     if kind == "service" and name:
         if client is None:
             raise InvalidInput(f"the credential {reference!r} needs the service", next="Set api_url and a token.")
+        if name.endswith("/proposed"):
+            return _proposed(name.removesuffix("/proposed"), client)
         switch = name.removeprefix("switch/")
         answer = client.server_credential(name) if switch == name else client.switch_credential(switch)
         return Credential(str(answer["username"]), str(answer["password"]))
     raise InvalidInput(
         f"{reference!r} is not a credential reference",
         code="credential_reference_unknown",
-        next="Use service:<server>, service:switch/<name> or env:<NAME>.",
+        next="Use service:<server>, service:<server>/proposed, service:switch/<name> or env:<NAME>.",
     )
+
+
+def _proposed(server: str, client: ServiceClient) -> Credential:
+    answer = client.server_credential(server)
+    if not answer.get("proposed_password"):
+        raise InvalidInput(
+            f"no new password is proposed for {server}",
+            code="no_proposal",
+            host=server,
+            next="Propose one first: server_credential with phase propose.",
+        )
+    return Credential(str(answer.get("proposed_username") or answer["username"]), str(answer["proposed_password"]))
 
 
 def _from_environment(name: str) -> Credential:
@@ -87,6 +102,8 @@ def _references(params: Params) -> Iterator[tuple[Params, str]]:
     for prefix in ("bmc_", "switch_"):
         if params.get(f"{prefix}credential"):
             yield params, prefix
+    if params.get("credential"):  # of what is set, not of where to log in
+        yield params, ""
     for entry in params.get("bmcs") or []:
         if entry.get("credential"):
             yield entry, ""

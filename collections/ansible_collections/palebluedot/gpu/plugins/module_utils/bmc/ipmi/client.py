@@ -102,6 +102,14 @@ class IpmiBmc(Bmc):
     def host(self) -> str:
         return self._address if self._port == PORT else f"{self._address} port {self._port}"
 
+    @property
+    def username(self) -> str:
+        return self._username
+
+    def another(self, username: str, password: str) -> IpmiBmc:
+        """A connection of its own to the same BMC, for somebody else."""
+        return IpmiBmc(self._address, self._port, username, password, timeout=self._timeout, sleep=self._sleep)
+
     def facet(self, *, redfish: Callable[[Any], F] | None = None, ipmi: Callable[[Any], F] | None = None) -> F:
         if ipmi is None:
             raise no_facet("IPMI", self.host, "redfish")
@@ -136,7 +144,8 @@ class IpmiBmc(Bmc):
         :raises PaleBlueDotError: typed; `AnswerLost` when a write was sent and nothing came back.
         """
         deadline = Deadline(self._timeout if within is None else min(self._timeout, within))
-        tried = f"IPMI {operation}" + (f" {arguments}" if arguments else "")
+        shown = {name: "***" if name == "password" else value for name, value in arguments.items()}
+        tried = f"IPMI {operation}" + (f" {shown}" if shown else "")
         try:
             if self._worker is None:
                 need("pyghmi", MISSING)

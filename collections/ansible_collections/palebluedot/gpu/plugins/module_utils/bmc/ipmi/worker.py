@@ -27,6 +27,7 @@ CHASSIS = 0x00
 APPLICATION = 0x06
 STORAGE = 0x0A
 GROUP_EXTENSION = 0x2C
+THIS_CHANNEL = 0x0E
 DCMI = 0xDC
 # Chassis Control (IPMI 2.0, 28.3)
 # completion codes (IPMI 2.0, table 5-2): invalid command, for this LUN, parameter out of range, invalid field, disabled
@@ -208,6 +209,67 @@ def dcmi_inlet(command: Any) -> float | None:
     return float(-degrees if data[3] & 0x80 else degrees)
 
 
+# -- users (22.26 to 22.30); "this channel" is 0x0E
+
+
+def users(command: Any) -> list[dict[str, Any]]:
+    first = checked(command.raw_command(netfn=APPLICATION, command=0x44, data=(THIS_CHANNEL, 1)))["data"]
+    found = []
+    for number in range(1, (first[0] & 0x3F) + 1):
+        access = command.raw_command(netfn=APPLICATION, command=0x44, data=(THIS_CHANNEL, number))
+        if "error" in access:
+            continue
+        name = command.raw_command(netfn=APPLICATION, command=0x46, data=(number,))
+        raw = b"" if "error" in name else bytes(name["data"])
+        status = access["data"][1] >> 6  # 00: this BMC does not say
+        found.append(
+            {
+                "id": number,
+                "username": raw.split(b"\0")[0].decode("ascii", errors="replace"),
+                "privilege": access["data"][3] & 0x0F,
+                "enabled": {1: True, 2: False}.get(status),
+            }
+        )
+    return found
+
+
+def set_user_name(command: Any, number: int, username: str) -> None:
+    write(command, 0x45, (number, *username.encode("ascii").ljust(16, b"\0")), "set user name")
+
+
+def set_user_access(command: Any, number: int, privilege: int | None) -> None:
+    # 0x90: change the bits that follow; allow IPMI messaging
+    level = 0x0F if privilege is None else privilege
+    write(command, 0x43, (0x90 | THIS_CHANNEL, number, level, 0), "set user access")
+
+
+def set_user_enabled(command: Any, number: int, enabled: bool) -> None:
+    write(command, 0x47, (number, 1 if enabled else 0), "enable or disable user")
+
+
+def set_user_password(command: Any, number: int, password: str) -> None:
+    write(command, 0x47, password_data(number, 2, password), "set user password")
+
+
+def user_password_is(command: Any, number: int, password: str) -> bool:
+    answer = command.raw_command(netfn=APPLICATION, command=0x47, data=password_data(number, 3, password))
+    if answer.get("code") in (0x80, 0x81):  # another one; one of the other length
+        return False
+    checked(answer)
+    return True
+
+
+def password_data(number: int, operation: int, password: str) -> tuple[int, ...]:
+    """16 bytes where they are enough: older BMCs know nothing else; bit 7 announces 20."""
+    raw = password.encode("ascii")
+    size, mark = (16, 0x00) if len(raw) <= 16 else (20, 0x80)
+    return (number | mark, operation, *raw.ljust(size, b"\0"))
+
+
+def write(command: Any, number: int, data: tuple[int, ...], what: str) -> None:
+    checked(send_once(command, APPLICATION, number, data, what))
+
+
 def optional(command: Any, number: int, data: tuple[int, ...]) -> Any:
     answer = command.raw_command(netfn=GROUP_EXTENSION, command=number, data=data)
     return None if "error" in answer else answer["data"]
@@ -229,6 +291,12 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "set_boot": set_boot,
     "metrics": metrics,
     "sel": sel,
+    "users": users,
+    "set_user_name": set_user_name,
+    "set_user_access": set_user_access,
+    "set_user_enabled": set_user_enabled,
+    "set_user_password": set_user_password,
+    "user_password_is": user_password_is,
 }
 
 

@@ -34,6 +34,7 @@ from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish.regist
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish.tasks import task_of
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish.transport import (
     ROOT,
+    SYSTEMS,
     RedfishTransport,
 )
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.values import (
@@ -58,7 +59,6 @@ from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import (
 
 F = TypeVar("F")
 
-SYSTEMS = "/redfish/v1/Systems"
 MANAGERS = "/redfish/v1/Managers"
 # ComputerSystem.BootSource (DSP0268); BiosSetup, UefiHttp and the rest are Redfish's own words.
 _TARGETS = {

@@ -54,6 +54,7 @@ except ImportError as missing:
     MISSING = missing
 
 ROOT = "/redfish/v1/"
+SYSTEMS = "/redfish/v1/Systems"
 # Fixed by the Redfish specification since 1.6; older services link to it from the root.
 SESSIONS = "/redfish/v1/SessionService/Sessions"
 LOGOUT_TIMEOUT_S = 5.0
@@ -97,10 +98,23 @@ class RedfishTransport:
         self._auth = auth
         self._sleep = sleep
         self._logged_in = False
+        self._session_path: str | None = None
         self._drop_identity: set[str] = set()
         pin = fingerprint_of(fingerprint) if fingerprint else None
         bare = address.strip().strip("[]")
-        self._session = HttpsSession(bare, port or 443, context_for(ca_path, validate_certs and pin is None), pin)
+        context = context_for(ca_path, validate_certs and pin is None)
+        self._sibling: Callable[[str, str], RedfishTransport] = lambda name, word: RedfishTransport(
+            address,
+            port,
+            name,
+            word,
+            validate_certs=validate_certs,
+            ca_path=ca_path,
+            fingerprint=fingerprint,
+            auth="basic" if auth == "basic" else "session",
+            sleep=sleep,
+        )
+        self._session = HttpsSession(bare, port or 443, context, pin)
         self._client = HttpClient(
             f"https://{self.host}", username=username, password=password, max_retry=0, check_connectivity=False
         )
@@ -251,6 +265,32 @@ class RedfishTransport:
         if self._auth == "auto":
             self._auth = "session"
 
+    def use_basic(self) -> None:
+        """From here on send user name and password with each request: for an account that gets no session."""
+        self._auth = "basic"
+
+    def another(self, username: str, password: str) -> RedfishTransport:
+        """A connection of its own to the same BMC, for somebody else; the caller closes it."""
+        return self._sibling(username, password)
+
+    def log_in(self, deadline: Deadline) -> None:
+        """Prove who we are with one try, and do nothing else.
+
+        :raises AuthenticationError: ``authentication_failed`` for a wrong pair.
+        """
+        self._authenticate(deadline)
+        if not self._logged_in:  # basic: only a read shows whether it is accepted
+            self.get(SYSTEMS, deadline)
+
+    @property
+    def username(self) -> str:
+        return self._username
+
+    @property
+    def session_path(self) -> str | None:
+        """Where this connection's own session is; None without one."""
+        return self._session_path if self._logged_in else None
+
     def close(self) -> None:
         """Log out and close. Never raises: what happened before matters more."""
         try:
@@ -306,7 +346,8 @@ class RedfishTransport:
                 next="Try bmc_auth=basic, or restart the BMC.",
             )
         self._client.set_session_key(token)
-        self._client.set_session_location(urlsplit(location).path)
+        self._session_path = urlsplit(location).path
+        self._client.set_session_location(self._session_path)
         self._logged_in = True
 
     # -- one request --------------------------------------------------------------------------------------------------
@@ -509,12 +550,13 @@ class RedfishTransport:
             return AuthenticationError(
                 "the BMC wants the account's password changed first",
                 code="password_change_required",
-                next="Change the password of this account once, then run again.",
+                next="Change the password of this account once (bmc_user does), then run again.",
+                details={"account": _account_to_change(body)},
                 **facts,
             )
         if status in (400, 403, 500) and ("license" in lowered or "licence" in lowered):
             return LicenceMissing("the BMC wants a licence for this", next="Install the BMC's licence.", **facts)
-        if status == 401:
+        if status == 401 or "UnauthorizedLoginAttempt" in ids:  # iLO says 400 and this
             return AuthenticationError(
                 "the BMC refused the user name or password",
                 next="Check the credential; several tries lock the account on most BMCs.",
@@ -554,6 +596,17 @@ def url_host(address: str) -> str:
     """The address as it stands in a URL: IPv6 in brackets."""
     bare = address.strip().strip("[]")
     return f"[{bare}]" if ":" in bare else bare
+
+
+def _account_to_change(body: dict[str, Any]) -> str | None:
+    """The first argument of Base.PasswordChangeRequired: the account's path."""
+    for item in tables(dig(body, "error", "@Message.ExtendedInfo")) + tables(body.get("@Message.ExtendedInfo")):
+        if str(item.get("MessageId", "")).endswith(".PasswordChangeRequired"):
+            arguments = item.get("MessageArgs")
+            named = arguments[0] if isinstance(arguments, list) and arguments else None
+            if isinstance(named, str) and named.startswith("/redfish/"):
+                return named
+    return None
 
 
 def _extended_info(body: dict[str, Any]) -> tuple[set[str], list[str]]:

@@ -32,6 +32,8 @@ AMI_DGX = Profile(
     reset_types=_RESET_TYPES,
     firmware_parent=("Oem", "Ami", "Parent"),
     firmware_push=_UPLOAD,
+    # an account's own ETag is refused
+    account_if_match="*",
 )
 
 AMI = Profile(

@@ -19,6 +19,8 @@ DELL = Profile(
     firmware_id=r"Installed-.*?__(?P<id>.+)",
     # an On that follows an off too closely is answered 409
     pause_after_off_s=5.0,
+    # 16 slots; the first is reserved and the second is root's
+    account_slots_from=3,
     serial_in_root=("Oem", "Dell", "ServiceTag"),
     lifecycle_logs=("Lclog",),
     # newest first, and a whole SEL takes 18 s

@@ -43,6 +43,8 @@ class Profile:
     :param firmware_parent: names of the property that says what a component is updated as a part of.
     :param firmware_push: where images are uploaded to, where the UpdateService does not say.
     :param firmware_state: names of the UpdateService's property that follows an update which has no Task.
+    :param account_slots_from: accounts are fixed slots; the number of the first that is free to use.
+    :param account_if_match: the If-Match that changing an account wants, where its ETag is refused.
     :param pause_after_off_s: how long power has to be off before it may come on again.
     :param sel_logs: Ids of the LogService that is the system event log, best first.
     :param lifecycle_logs: the same for the log of who changed what on the BMC and the server.
@@ -78,3 +80,5 @@ class Profile:
     xid_logs: tuple[str, ...] = ()
     log_filter: bool = False
     log_top: bool = False
+    account_slots_from: int | None = None
+    account_if_match: str | None = None
