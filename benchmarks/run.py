@@ -1,4 +1,4 @@
-"""``make bench``: one run, as JSON: wall and CPU seconds from a request to ``active``, and the ratios of bmc_info.
+"""``make bench``: one run, as JSON: from a request to ``active``, and what asking BMCs costs beside doing nothing and peers.
 
 Figures of different machines do not compare; CPU seconds and ratios of one run do. The lab runs without delays, so that
 what is measured is ours and not the hardware's.
@@ -134,6 +134,8 @@ def main() -> int:
                 "cores": os.cpu_count(),
                 "request_to_active": measure_workflows(directory),
                 "bmc_info": measure("bmc_info"),
+                "bmc_peers": measure("bmc_peers"),
+                "bmc_bulk": measure("bmc_bulk"),
                 "bmc_discover": measure("bmc_discover"),
             }
     except Problem as problem:
