@@ -221,7 +221,7 @@ def test_a_set_that_hangs_and_a_switch_that_stays_silent(leaf: Leaf) -> None:
         return await original(context, rpc, paths)
 
     leaf.target._admit = admit  # type: ignore[method-assign]
-    with pytest.raises(errors.DeadlineExceeded, match="what became of .* is not known"):
+    with pytest.raises(errors.DeadlineExceeded, match=r"what became of .* is not known"):
         run(leaf.params(switch_timeout=1), False)
 
 
