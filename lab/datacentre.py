@@ -28,6 +28,7 @@ from lab.log import WriteLog
 from lab.machine import Machine, World
 from lab.pki import CertificateAuthority
 from lab.redfish.service import RedfishBmc
+from lab.redfish.vendors import vendor
 from lab.system import System
 from lab.tinkerbell.service import Tinkerbell
 
@@ -35,7 +36,6 @@ logger = logging.getLogger(__name__)
 
 HOST = "127.0.0.1"
 BLOCK_LOCK_PORT = 46111  # whoever listens here on 127.x.255.254 owns 127.x.0.0/16
-BIOS_PROFILE = {"SriovSupport": "Enabled", "TurboMode": "Enable", "VTdSupport": "Enable"}
 BOOT_ORDER = ["pxe", "http", "hdd"]
 
 
@@ -209,7 +209,7 @@ class Datacentre:
             "nvlink_domain": machine.name,
             "nics": [{"mac": machine.mac, "switch": machine.switch, "port": machine.switch_port}],
             "disks": [disk.device for disk in machine.disks],
-            "hardware_profile": {"bios": dict(BIOS_PROFILE), "boot_order": list(BOOT_ORDER)},
+            "hardware_profile": {"bios": dict(vendor(config.vendor).wanted_bios), "boot_order": list(BOOT_ORDER)},
         }
 
 

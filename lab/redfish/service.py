@@ -6,11 +6,13 @@ import asyncio
 import base64
 import binascii
 import contextlib
+import gzip
 import hashlib
 import json
 import logging
 import ssl
 import time
+import weakref
 from collections.abc import Awaitable
 from typing import Any
 from urllib.parse import unquote
@@ -61,6 +63,7 @@ class RedfishBmc:
         self._runner: web.ServerRunner | None = None
         self._site: web.SockSite | web.TCPSite | None = None
         self._resets = machine.bmc.resets
+        self._used_at: weakref.WeakKeyDictionary[asyncio.BaseTransport, float] = weakref.WeakKeyDictionary()
         self._running: set[asyncio.Task[None]] = set()
         self.port = 0
         self.vendor.furnish(self)
@@ -110,7 +113,7 @@ class RedfishBmc:
         if self.state.resets != self._resets:  # restarted: nobody is logged in any more
             self._resets = self.state.resets
             self.sessions.clear()
-        if self.state.away:
+        if self.state.away or self._idle_too_long(request):
             return _drop(request)
         fault = self.machine.world.faults.pick(self.machine.name, "redfish", request.method, path)
         if fault is not None and (early := await self._strike(request, fault)) is not None:
@@ -124,9 +127,22 @@ class RedfishBmc:
             logger.exception("%s %s on %s", request.method, path, self.machine.name)
             answer = Answer(500, self.vendor.error_body(RedfishError("GeneralError")))
         body: Any = answer.body
+        if body is not None and path.removeprefix(ROOT).startswith(self.vendor.only_gzip or "\0"):
+            if "gzip" not in request.headers.get("Accept-Encoding", "gzip"):
+                return _respond(request, Answer(406), self.vendor.error_body(RedfishError("GeneralError", status=406)))
+            answer.headers["Content-Encoding"] = "gzip"
+            body = gzip.compress(json.dumps(body).encode())
         if fault is not None and fault.kind == "wrong":
             body = _wrong(body, fault)
         return _respond(request, answer, body)
+
+    def _idle_too_long(self, request: web.BaseRequest) -> bool:
+        """Whether this connection was unused for longer than the vendor keeps one."""
+        now, limit = time.monotonic(), self.vendor.idle_reset_s
+        if limit is None or request.transport is None:
+            return False
+        last, self._used_at[request.transport] = self._used_at.get(request.transport), now
+        return last is not None and now - last > limit
 
     async def _strike(self, request: web.BaseRequest, fault: Fault) -> web.StreamResponse | None:
         if fault.kind == "latency":

@@ -103,6 +103,8 @@ class Dell(Standard):
     }
     bios_orders: Mapping[str, object] = {"PowerCycleRequest": "None", "Tpm2Hierarchy": "Enabled"}
 
+    wanted_bios: Mapping[str, object] = {"ProcTurboMode": "Enabled", "SriovGlobalEnable": "Enabled"}
+
     etag = "none"
     rules = AccountRules(threshold=0, lockout_s=0, min_password=0, max_password=127, slots=16, first_id=2)
     account_types = ACCOUNT_TYPES

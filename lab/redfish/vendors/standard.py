@@ -7,12 +7,11 @@ and on the way out paths, Ids and AMI's own properties are translated back.
 
 from __future__ import annotations
 
-import gzip
-import json
+import asyncio
 import re
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +19,7 @@ from lab.bmc import AccountRules, VirtualMedia, check_password
 from lab.machine import BootOption, PowerAction
 from lab.redfish.accounts import ROLES
 from lab.redfish.errors import RedfishError
-from lab.redfish.managers import restart_bmc
+from lab.redfish.managers import restart, restart_bmc
 from lab.redfish.root import bmc_uuid
 from lab.redfish.routes import ROOT, Answer, Body, Call, Routes, link, members, routes
 from lab.redfish.systems import LED_STATES
@@ -163,6 +162,7 @@ class Standard(Surface):
 
     # GPUs
     gpu_model = "NVIDIA H100 80GB HBM3"
+    event_service_lacks: tuple[str, ...] = ("SubordinateResourcesSupported",)
     event_stream: str | None = None  # ServerSentEventUri
     empty_collections: tuple[tuple[str, str], ...] = ()  # path and kind of collections without members
 
@@ -243,6 +243,17 @@ class Standard(Surface):
                 body["Name"] = ours
         return body
 
+    def undressed(self, value: Any) -> Any:
+        """The other way: paths in a request as the shared tree has them."""
+        if isinstance(value, str) and value.startswith(ROOT + "/"):
+            inner = self.inward(value)
+            return value if inner is None else ROOT + inner
+        if isinstance(value, list):
+            return [self.undressed(item) for item in value]
+        if isinstance(value, dict):
+            return {name: self.undressed(item) for name, item in value.items()}
+        return value
+
     def reworded(self, text: str) -> str:
         """A text without the names of the machine that the shared tree is of."""
         return text.replace("DGX OS", "ubuntu") if not _HOST_NAME.fullmatch(text) else f"bmc-{text[3:].lower()}"
@@ -272,7 +283,9 @@ class Standard(Surface):
 
     def _writer(self, write: Callable[..., Any], parameters: tuple[str, ...]) -> Callable[..., Any]:
         async def change(call: Call) -> Answer:
-            answer: Answer = await write(call, *parameters)
+            form = call.form and replace(call.form, parameters=self.undressed(call.form.parameters))
+            inner = replace(call, body=self.undressed(call.body), form=form)
+            answer: Answer = await write(inner, *parameters)
             headers = {name: self.dressed(value) for name, value in answer.headers.items()}
             return Answer(answer.status, self.dressed(answer.body, ROOT), headers)
 
@@ -646,6 +659,19 @@ class Standard(Surface):
     def refused_power(self, kind: str, power: str) -> Answer | None:
         """What an order is answered to a machine that is in that state already (None: as ever). Or RedfishError."""
         return None
+
+    def ac_cycle(self, bmc: RedfishBmc) -> None:
+        """Take the standby power away and give it back: the host starts anew and so does the BMC."""
+        machine = bmc.machine
+        machine.world.log.add(machine.name, "machine", "power.ac_cycle", by="redfish")
+
+        async def carry_out() -> None:
+            await asyncio.sleep(0.05)  # the answer goes out first
+            restart(bmc)
+            if not await machine.power_action("cycle", by="redfish"):
+                await machine.power_action("on", by="redfish")
+
+        bmc.go_on(carry_out())
 
     # --- BIOS
 
@@ -1098,7 +1124,8 @@ class Standard(Surface):
         body = self.shared(bmc, "/EventService")
         action = "EventService.SubmitTestEvent"
         body["Actions"] = {f"#{action}": {"target": f"{ROOT}/EventService/Actions/{action}"}}
-        body.pop("SubordinateResourcesSupported", None)
+        for name in self.event_service_lacks:
+            body.pop(name, None)
         if self.event_stream:
             body["ServerSentEventUri"] = ROOT + self.event_stream
         return body
@@ -1113,10 +1140,10 @@ class Standard(Surface):
             raise RedfishError("PropertyValueFormatError", "********", "Password") from None
 
 
+def unlicensed(bmc: RedfishBmc) -> bool:
+    """Whether somebody took the licences away (a standing fault ``unlicensed``)."""
+    return bool(bmc.machine.world.faults.standing(bmc.machine.name, "redfish", "unlicensed"))
+
+
 def _call(call: Callable[..., Any], parameters: tuple[str, ...], first: Any) -> Any:
     return call(first, *parameters)
-
-
-def zipped(body: Body) -> bytes:
-    """A body that goes out compressed, whatever was asked for."""
-    return gzip.compress(json.dumps(body).encode())

@@ -16,7 +16,7 @@ from lab.bmc import AccountRules, VirtualMedia
 from lab.redfish.errors import RedfishError
 from lab.redfish.routes import Answer, Body, Call, link
 from lab.redfish.vendors.oem import OemError
-from lab.redfish.vendors.standard import CHASSIS, BiosRow, Slot, Standard
+from lab.redfish.vendors.standard import CHASSIS, BiosRow, Slot, Standard, unlicensed
 
 if TYPE_CHECKING:
     from lab.gpu import Gpu
@@ -81,6 +81,8 @@ class Supermicro(Standard):
         'WaitFor"F1"IfError#0030': (False, None),
     }
     bios_orders: Mapping[str, object] = {"PendingOperation#0075": "None"}
+
+    wanted_bios: Mapping[str, object] = {"SR-IOVSupport#0009": "Enabled", "TurboMode#0049": "Enable"}
 
     etag = "strong"
     needs_if_match = True
@@ -230,11 +232,6 @@ class Supermicro(Standard):
             }
         )
         return body
-
-
-def unlicensed(bmc: RedfishBmc) -> bool:
-    """Whether somebody took the licences away (a standing fault ``unlicensed``)."""
-    return bool(bmc.machine.world.faults.standing(bmc.machine.name, "redfish", "unlicensed"))
 
 
 def _need_licence(bmc: RedfishBmc, name: str) -> None:

@@ -3,7 +3,7 @@ resources the modules of ``lab/redfish`` hold; the other vendors build on :mod:`
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from lab.redfish.errors import RedfishError
@@ -36,6 +36,10 @@ class Surface:
         ROOT + "/Chassis/",
         ROOT + "/Managers/BMC/VirtualMedia/",
     )
+
+    # What the lab's fleet document asks of the BIOS
+    wanted_bios: Mapping[str, object] = {"SriovSupport": "Enabled", "TurboMode": "Enable", "VTdSupport": "Enable"}
+    only_gzip: tuple[str, ...] = ()  # paths below the root that are only sent in gzip, and 406 to who takes none
 
     def furnish(self, bmc: RedfishBmc) -> None:
         """Put the vendor's BIOS attributes, media and account rules into a new machine's BMC."""
