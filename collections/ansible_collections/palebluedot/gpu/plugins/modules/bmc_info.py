@@ -125,6 +125,9 @@ bmc:
       description:
         - What the BMC offers, C(vendor), C(profile), C(redfish_version), C(reset_types), C(boot_targets),
           C(boot_order), C(bios), C(metric_reports), C(event_service) and C(update_service).
+        - C(licences) lists the BMC's licences with C(id), C(name), C(kind), C(expires) and C(valid), V(null) where it
+          does not tell. C(cannot) names what it does only with a licence that is not there, such as
+          C(virtual_media), and that licence.
       type: dict
 error:
   description:

@@ -26,7 +26,9 @@ from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.base import (
     no_facet,
 )
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.deadline import Deadline, wait_until
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.facets.licences import missing
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish import gpus, readings
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish.licences import RedfishLicences
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish.registry import (
     check_attributes,
     registry_paths,
@@ -400,6 +402,16 @@ class RedfishBmc(Bmc):
             "metric_reports": link(root, "TelemetryService") is not None,
             "event_service": link(root, "EventService") is not None,
             "update_service": link(root, "UpdateService") is not None,
+            **self._licensed(),
+        }
+
+    def _licensed(self) -> dict[str, Any]:
+        """The licences, and what cannot be done without another one."""
+        licences = RedfishLicences(self)
+        known = licences.known()
+        return {
+            "licences": None if known is None else [licence.as_dict() for licence in known],
+            "cannot": {} if known is None else missing(licences.needs(), known),
         }
 
     # -- boot ---------------------------------------------------------------------------------------------------------

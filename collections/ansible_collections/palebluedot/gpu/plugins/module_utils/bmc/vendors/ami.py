@@ -24,6 +24,11 @@ AMI_DGX = Profile(
     lifecycle_logs=("AuditLog",),
     # the logs of each GPU and NVSwitch are views of this one
     xid_logs=("/redfish/v1/Systems/HGX_Baseboard_0/LogServices/EventLog",),
+    # AccountService of the capture: AccountLockoutThreshold 5, AccountLockoutCounterResetAfter 30
+    lockout_tries=5,
+    lockout_window_s=30.0,
+    # of a DGX until its first boot wizard, or the first login, has changed it
+    factory_accounts=(("admin", "admin"),),
     power_sensors=("/redfish/v1/Chassis/DGX/Sensors/PWR_SYSTEM",),
     inlet_sensors=("/redfish/v1/Chassis/DGX/Sensors/TEMP_AMBIENT", "/redfish/v1/Chassis/DGX/Sensors/TEMP_MB_INLET"),
     boot_via_settings=True,
@@ -40,6 +45,8 @@ AMI = Profile(
     name="ami",
     match=Match(vendor=r"^AMI$"),
     host_systems=(r"Self",),
+    # a DGX cannot be told from another AMI before the login, so its account is tried; its lockout is not assumed
+    factory_accounts=(("admin", "admin"),),
     boot_via_settings=True,
     boot_whole=True,
     bios_settings="SD",

@@ -7,12 +7,16 @@ From captures (NVIDIA/libredfish) and from what sushy, Ironic and bmclib do. Non
 
 from __future__ import annotations
 
-from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.vendors.profile import Match, Profile
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.vendors.profile import LicenceNeed, Match, Profile
 
 DELL = Profile(
     name="dell_idrac",
     match=Match(vendor=r"^Dell"),
     host_systems=(r"System\.Embedded\.1",),
+    factory_accounts=(("root", "calvin"),),
+    # accounts are not locked, but the sender's address is (iDRAC.IPBlocking: 3 failures in 60 s)
+    lockout_tries=3,
+    lockout_window_s=60.0,
     # without an apply time the attributes are staged and never get a job
     bios_apply_time="OnReset",
     # Installed-159-1.13.2__BIOS.Setup.1-1: the version is in the id, and Previous- and Current- stand beside it
@@ -25,6 +29,11 @@ DELL = Profile(
     lifecycle_logs=("Lclog",),
     # newest first, and a whole SEL takes 18 s
     log_top=True,
+    licence_path="Oem/Dell/DellLicenses",
+    licence_needs=(
+        LicenceNeed("virtual_media", r"Enterprise|Datacenter", "iDRAC Enterprise or Datacenter"),
+        LicenceNeed("telemetry", r"Datacenter", "iDRAC Datacenter"),
+    ),
 )
 
 PROFILES = (DELL,)

@@ -7,11 +7,14 @@ From captures (NVIDIA/libredfish) and from what sushy, Ironic and bmclib do. Non
 
 from __future__ import annotations
 
-from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.vendors.profile import Match, Profile
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.vendors.profile import LicenceNeed, Match, Profile
 
 HPE = Profile(
     name="hpe_ilo",
     match=Match(vendor=r"^HPE|^Hpe"),
+    licence_path="LicenseService",
+    # media by URL is "scripted virtual media"; iLO lists what its licence switches on
+    licence_needs=(LicenceNeed("virtual_media", r"\bVMScript\b|Advanced", "iLO Advanced"),),
     bios_settings="settings",
     # iLO 5 answers an update 200 and makes no task
     firmware_state=("Oem", "Hpe", "State"),

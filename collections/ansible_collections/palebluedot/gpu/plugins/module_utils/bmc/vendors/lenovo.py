@@ -7,11 +7,17 @@ From captures (NVIDIA/libredfish) and from what sushy, Ironic and bmclib do. Non
 
 from __future__ import annotations
 
-from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.vendors.profile import Match, Profile
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.vendors.profile import LicenceNeed, Match, Profile
 
 LENOVO = Profile(
     name="lenovo_xcc",
     match=Match(vendor=r"^Lenovo"),
+    licence_path="Oem/Lenovo/FoD/Keys",
+    licence_needs=(LicenceNeed("virtual_media", r"Enterprise|Platinum", "XCC Enterprise (XCC2: Platinum) Upgrade"),),
+    factory_accounts=(("USERID", "PASSW0RD"),),
+    # counts failures until a login succeeds, and locks for as long as an hour: so few, and an hour
+    lockout_tries=5,
+    lockout_window_s=3600.0,
     bios_settings="Pending",
     # XCC refuses Continuous
     persistent_boot=False,

@@ -17,8 +17,15 @@ NVIDIA_GRACE = Profile(
     xid_logs=("/redfish/v1/Systems/HGX_Baseboard_0/LogServices/EventLog",),
     # NVIDIA's own Infra Controller reads these logs so, every five minutes
     log_filter=True,
+    factory_accounts=(("root", "0penBmc"),),
 )
 
-OPENBMC = Profile(name="openbmc", match=Match(vendor=r"OpenBMC"), host_systems=(r"system", r"System_0"))
+OPENBMC = Profile(
+    name="openbmc",
+    match=Match(vendor=r"OpenBMC"),
+    host_systems=(r"system", r"System_0"),
+    # phosphor-user-manager's image default; bmcweb wants it changed at the first login
+    factory_accounts=(("root", "0penBmc"),),
+)
 
 PROFILES = (NVIDIA_GRACE, OPENBMC)

@@ -20,6 +20,20 @@ class Match:
 
 
 @dataclass(frozen=True)
+class LicenceNeed:
+    """Something that a product does only with a licence.
+
+    :param what: virtual_media, firmware_update or telemetry.
+    :param pattern: what the name of such a licence, or a feature that it lists, looks like.
+    :param called: what to buy.
+    """
+
+    what: str
+    pattern: str
+    called: str
+
+
+@dataclass(frozen=True)
 class Profile:
     """The differences of one product line, as data.
 
@@ -45,6 +59,11 @@ class Profile:
     :param firmware_state: names of the UpdateService's property that follows an update which has no Task.
     :param account_slots_from: accounts are fixed slots; the number of the first that is free to use.
     :param account_if_match: the If-Match that changing an account wants, where its ETag is refused.
+    :param licence_path: where the manager lists its licences, beside or before DMTF's LicenseService.
+    :param licence_needs: what wants a licence.
+    :param factory_accounts: user name and password that the product leaves the factory with, where all have the same.
+    :param lockout_tries: wrong passwords that lock an account, or the sender, out; what is not known counts as few.
+    :param lockout_window_s: how long the BMC remembers a wrong password.
     :param pause_after_off_s: how long power has to be off before it may come on again.
     :param sel_logs: Ids of the LogService that is the system event log, best first.
     :param lifecycle_logs: the same for the log of who changed what on the BMC and the server.
@@ -82,3 +101,8 @@ class Profile:
     log_top: bool = False
     account_slots_from: int | None = None
     account_if_match: str | None = None
+    licence_path: str | None = None
+    licence_needs: tuple[LicenceNeed, ...] = ()
+    factory_accounts: tuple[tuple[str, str], ...] = ()
+    lockout_tries: int = 2
+    lockout_window_s: float = 60.0

@@ -7,11 +7,21 @@ From captures (NVIDIA/libredfish) and from what sushy, Ironic and bmclib do. Non
 
 from __future__ import annotations
 
-from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.vendors.profile import Match, Profile
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.vendors.profile import LicenceNeed, Match, Profile
 
 SUPERMICRO = Profile(
     name="supermicro",
     match=Match(vendor=r"^Supermicro|^SMC$"),
+    licence_path="LicenseManager/QueryLicense",
+    licence_needs=(
+        LicenceNeed("virtual_media", r"SFT-OOB|SFT-DCMS", "SFT-OOB-LIC or SFT-DCMS-SINGLE"),
+        LicenceNeed("firmware_update", r"SFT-OOB|SFT-DCMS", "SFT-OOB-LIC or SFT-DCMS-SINGLE"),
+    ),
+    # boards made since 2020 have a password of their own on a label instead
+    factory_accounts=(("ADMIN", "ADMIN"),),
+    # AccountService of the capture: 3 tries, 30 s
+    lockout_tries=3,
+    lockout_window_s=30.0,
     # Target alone is accepted and ignored
     boot_whole=True,
     bios_settings="SD",
