@@ -187,8 +187,7 @@ lab.add_command(replay)
     help="How long power, POST, boot and installation take.",
 )
 @click.option("--ipmi", is_flag=True, help="IPMI BMCs beside the Redfish ones.")
-@click.option("--switches", default="", help="What each switch runs: openconfig, eos, nxos, sonic, srlinux (commas).")
-def start(servers: int, speed: float, delays: str, ipmi: bool, switches: str) -> None:
+def start(servers: int, speed: float, delays: str, ipmi: bool) -> None:
     """Start the lab; it runs until `lab stop`. Facts are written under the data directory."""
     directory = lab_dir()
     if (facts := running(directory)) is not None:
@@ -196,7 +195,6 @@ def start(servers: int, speed: float, delays: str, ipmi: bool, switches: str) ->
             f"A lab runs already (process {facts['pid']})", next="Use it, or end it first: palebluedot lab stop"
         )
     options = ["--servers", str(servers), "--speed", str(speed), "--delays", delays, *(["--ipmi"] if ipmi else [])]
-    options += ["--switches", switches] if switches else []
     facts = start_lab(directory, options)
     console.out.print(f"The lab runs: {servers} servers, process {facts['pid']}")
     console.out.print(f"  fleet file   {facts['fleet_file']}", soft_wrap=True)

@@ -123,6 +123,10 @@ class RedfishTransport:
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
+    def get_public(self, path: str, deadline: Deadline) -> dict[str, Any]:
+        """A resource that is shown to everybody, such as the service root: no credential is sent."""
+        return self._body_of(self._send("GET", path, None, {}, deadline, login=True), "GET", path)
+
     def get(self, path: str, deadline: Deadline) -> dict[str, Any]:
         """The resource; read again when the connection drops or the BMC stumbles."""
         body, _response = self._get(path, deadline)
