@@ -94,3 +94,14 @@ attributes:
     membership:
       - palebluedot.gpu.tinkerbell
 """
+
+    TINKERBELL_SERVICE = r"""
+---
+attributes:
+  action_group:
+    description: Use C(group/palebluedot.gpu.tinkerbell) in C(module_defaults) to set the options of this module once.
+    support: full
+    membership:
+      - palebluedot.gpu.tinkerbell
+      - palebluedot.gpu.service
+"""

@@ -70,7 +70,8 @@ extends_documentation_fragment:
   - palebluedot.gpu.attributes
   - palebluedot.gpu.attributes.bmc
 seealso:
-  - module: palebluedot.gpu.bmc_info
+  - module: palebluedot.gpu.server_credential
+  - module: palebluedot.gpu.tinkerbell_secret
 """
 
 EXAMPLES = r"""

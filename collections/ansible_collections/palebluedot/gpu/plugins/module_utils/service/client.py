@@ -444,6 +444,11 @@ class ServiceClient:
         """``username`` and ``password`` of a server's BMC; the service audits who asked."""
         return self._get(f"/servers/{_segment(server)}/credential")
 
+    def change_server_credential(self, server: str, body: Json) -> Json:
+        """Say one phase of changing a BMC's password; the credential as it is on record then."""
+        answer: Json = self.request("PUT", f"{BASE}/servers/{_segment(server)}/credential", body=body)
+        return answer
+
     def switch_credential(self, switch: str) -> Json:
         """``username`` and ``password`` of a switch; the service audits who asked."""
         return self._get(f"/switches/{_segment(switch)}/credential")
