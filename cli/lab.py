@@ -20,6 +20,7 @@ from cli import children, console
 from cli.paths import data_dir
 from cli.problems import EXIT_UNREACHABLE, Problem
 from cli.replay import replay
+from lab.config import VENDORS
 
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 15.0
@@ -187,7 +188,10 @@ lab.add_command(replay)
     help="How long power, POST, boot and installation take.",
 )
 @click.option("--ipmi", is_flag=True, help="IPMI BMCs beside the Redfish ones.")
-def start(servers: int, speed: float, delays: str, ipmi: bool) -> None:
+@click.option(
+    "--vendor", default="ami", show_default=True, help=f"BMCs, of {', '.join(VENDORS)}; commas: taking turns."
+)
+def start(servers: int, speed: float, delays: str, ipmi: bool, vendor: str) -> None:
     """Start the lab; it runs until `lab stop`. Facts are written under the data directory."""
     directory = lab_dir()
     if (facts := running(directory)) is not None:
@@ -195,6 +199,7 @@ def start(servers: int, speed: float, delays: str, ipmi: bool) -> None:
             f"A lab runs already (process {facts['pid']})", next="Use it, or end it first: palebluedot lab stop"
         )
     options = ["--servers", str(servers), "--speed", str(speed), "--delays", delays, *(["--ipmi"] if ipmi else [])]
+    options += ["--vendor", vendor]
     facts = start_lab(directory, options)
     console.out.print(f"The lab runs: {servers} servers, process {facts['pid']}")
     console.out.print(f"  fleet file   {facts['fleet_file']}", soft_wrap=True)

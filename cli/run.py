@@ -50,7 +50,8 @@ def scheduler() -> None:
 @click.command()
 @click.option("--lab", "with_lab", is_flag=True, help="On a simulated data centre, with a record of its own made anew.")
 @click.option("--servers", type=click.IntRange(1, 960), default=8, show_default=True, help="Servers of the lab.")
-def serve(with_lab: bool, servers: int) -> None:
+@click.option("--vendor", default="ami", show_default=True, help="BMCs of the lab: dell, hpe, …; commas: taking turns.")
+def serve(with_lab: bool, servers: int, vendor: str) -> None:
     """API and scheduler together, each in a process of its own, until Ctrl-C or SIGTERM.
 
     The database is brought up to date first. A process that dies is started again.
@@ -59,9 +60,10 @@ def serve(with_lab: bool, servers: int) -> None:
     Examples:
       palebluedot serve
       palebluedot serve --lab
+      palebluedot serve --lab --vendor dell,hpe,supermicro
     """
     if with_lab:
-        _serve_lab(servers)
+        _serve_lab(servers, vendor)
     else:
         _serve()
 
@@ -88,7 +90,7 @@ def _serve() -> None:
             _tell_left(children.end_orphans())
 
 
-def _serve_lab(servers: int) -> None:
+def _serve_lab(servers: int, vendor: str) -> None:
     from fleet.settings import get_settings
 
     settings = get_settings()
@@ -96,7 +98,7 @@ def _serve_lab(servers: int) -> None:
     if lab.running(directory / "lab"):
         raise Problem(f"A service on a lab runs already in {directory}", next="Use it, or end it first (Ctrl-C there)")
     shutil.rmtree(directory, ignore_errors=True)
-    play = stage.Stage(directory, servers=servers)
+    play = stage.Stage(directory, servers=servers, vendor=vendor)
     try:
         with stage.interruptible(), play:
             console.err.print("Starting the lab …")

@@ -52,6 +52,7 @@ class Stage:
     directory: Path
     servers: int = 8
     delays: str = "demo"
+    vendor: str = "ami"
     facts: dict[str, Any] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
     supervisor: children.Supervisor = field(default_factory=lambda: children.Supervisor({}))
@@ -84,7 +85,7 @@ class Stage:
         """The lab; fills `facts`."""
         self.facts = lab.start_lab(
             self.lab_directory,
-            ["--servers", str(self.servers), "--delays", self.delays],
+            ["--servers", str(self.servers), "--delays", self.delays, "--vendor", self.vendor],
             env=self._marked(),
             with_parent=True,
         )

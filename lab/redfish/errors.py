@@ -197,13 +197,6 @@ _MESSAGES: dict[str, tuple[int, str, str, str]] = {
         "Warning",
         "Reduce the value for the query parameter to a value that is within range, and resubmit the request.",
     ),
-    "PasswordChangeRequired": (
-        403,
-        "The password provided for this account must be changed before access is granted.  PATCH the 'Password' "
-        "property for this account located at the target URI '{0}' to complete this process.",
-        "Critical",
-        "Change the password for this account using a PATCH to the 'Password' property at the URI provided.",
-    ),
     "PropertyValueConflict": (
         400,
         "The property '{0}' could not be written because its value would conflict with the value of the '{1}' "
