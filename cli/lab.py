@@ -191,7 +191,8 @@ lab.add_command(replay)
 @click.option(
     "--vendor", default="ami", show_default=True, help=f"BMCs, of {', '.join(VENDORS)}; commas: taking turns."
 )
-def start(servers: int, speed: float, delays: str, ipmi: bool, vendor: str) -> None:
+@click.option("--switches", default="", help="What each switch runs: openconfig, eos, nxos, sonic, srlinux (commas).")
+def start(servers: int, speed: float, delays: str, ipmi: bool, vendor: str, switches: str) -> None:
     """Start the lab; it runs until `lab stop`. Facts are written under the data directory."""
     directory = lab_dir()
     if (facts := running(directory)) is not None:
@@ -200,6 +201,7 @@ def start(servers: int, speed: float, delays: str, ipmi: bool, vendor: str) -> N
         )
     options = ["--servers", str(servers), "--speed", str(speed), "--delays", delays, *(["--ipmi"] if ipmi else [])]
     options += ["--vendor", vendor]
+    options += ["--switches", switches] if switches else []
     facts = start_lab(directory, options)
     console.out.print(f"The lab runs: {servers} servers, process {facts['pid']}")
     console.out.print(f"  fleet file   {facts['fleet_file']}", soft_wrap=True)

@@ -13,6 +13,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -60,9 +61,11 @@ def start(
     delays: str = "none",
     ipmi: bool = False,
     vendor: str = "ami",
+    switches: Sequence[str] = (),
     timeout_s: float = START_TIMEOUT_S,
 ) -> LabProcess:
-    """Start a lab that ends with this process at the latest, and wait until everything listens.
+    """Start a lab that ends with this process at the latest, and wait until everything listens. ``switches`` is what
+    each switch runs.
 
     Raises LabError when it ends before that or takes longer than ``timeout_s``.
     """
@@ -74,6 +77,8 @@ def start(
     command += ["--speed", str(speed), "--delays", delays, "--vendor", vendor, "--parent", str(os.getpid())]
     if ipmi:
         command.append("--ipmi")
+    if switches:
+        command += ["--switches", ",".join(switches)]
     with output_file.open("wb") as output:
         process = subprocess.Popen(
             command, cwd=Path(__file__).parent.parent, stdout=output, stderr=output, stdin=subprocess.DEVNULL

@@ -10,7 +10,7 @@ import signal
 import sys
 from pathlib import Path
 
-from lab.config import DELAYS, MAX_SERVERS, VENDORS, make_config
+from lab.config import DELAYS, MAX_SERVERS, PORT_NAMES, VENDORS, make_config
 from lab.datacentre import Datacentre, claim_block
 
 PARENT_CHECK_S = 1.0
@@ -26,6 +26,9 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     run.add_argument("--delays", choices=sorted(DELAYS), default="demo", help="how long things take")
     run.add_argument("--ipmi", action="store_true", help="an IPMI BMC beside each Redfish one")
     run.add_argument("--vendor", default="ami", help=f"of {', '.join(VENDORS)}; several with commas: a mixed fleet")
+    run.add_argument(
+        "--switches", default="", metavar="DIALECT,…", help=f"what each switch runs: {', '.join(PORT_NAMES)}"
+    )
     run.add_argument("--parent", type=int, metavar="PID", help="end when that process is gone")
     return parser.parse_args(argv)
 
@@ -46,6 +49,7 @@ async def _run(arguments: argparse.Namespace) -> int:
                 arguments.ipmi,
                 block,
                 arguments.vendor,
+                dialects=[word.strip() for word in arguments.switches.split(",") if word.strip()],
             )
         except ValueError as error:
             print(f"lab: {error}", file=sys.stderr)

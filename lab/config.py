@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import secrets
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -101,6 +102,21 @@ class Network:
         return 10_000 + self.vlan
 
 
+# How each network operating system calls its n-th port.
+PORT_NAMES: dict[str, Callable[[int], str]] = {
+    "openconfig": lambda n: f"Ethernet{n}",
+    "eos": lambda n: f"Ethernet{n}",
+    "nxos": lambda n: f"eth1/{n}",
+    "sonic": lambda n: f"Ethernet{(n - 1) * 4}",  # by lanes
+    "srlinux": lambda n: f"ethernet-1/{n}",
+}
+
+
+def port_name(dialect: str, number: int) -> str:
+    """Name of a switch's port, which count from 1. Raises KeyError for a dialect that is not known."""
+    return PORT_NAMES[dialect](number)
+
+
 @dataclass(frozen=True)
 class SwitchConfig:
     name: str
@@ -165,13 +181,16 @@ def make_config(
     ipmi: bool = False,
     block: int = FIRST_BLOCK,
     vendor: str = "ami",
+    dialects: Sequence[str] = (),
 ) -> LabConfig:
     """A lab of ``servers`` machines.
 
-    ``vendor`` is one of ``VENDORS``, or several with commas between: the machines take turns (``dell,hpe`` makes the
-    first a Dell, the second an HPE, the third a Dell again). ``block`` is the second octet of its 127.x.0.0/16; labs
-    that run at the same time need different ones. Raises ValueError for a size, a vendor or a set of delays that does
-    not exist."""
+    ``vendor`` is one of ``VENDORS``, or several with commas between: the machines take turns (``dell,hpe`` makes
+    the first a Dell, the second an HPE, the third a Dell again). ``dialects`` is what the switches run, one by one
+    (the last goes for those beyond; none: openconfig); more dialects than needed switches means more switches.
+    ``block`` is the second octet of its 127.x.0.0/16; labs that run at the same time need different ones. Raises
+    ValueError for a size, a vendor, a dialect or a set of delays that does not exist.
+    """
     if not 1 <= servers <= MAX_SERVERS:
         raise ValueError(f"servers must be between 1 and {MAX_SERVERS}, not {servers}")
     if delays not in DELAYS:
@@ -182,8 +201,19 @@ def make_config(
     for name in vendors:
         if name not in VENDORS:
             raise ValueError(f"vendor must be of {', '.join(VENDORS)}, not {name!r}")
-    switches = tuple(SwitchConfig(f"leaf{n + 1}") for n in range(-(-servers // SERVERS_PER_SWITCH)))
-    machines = tuple(_machine(n, block, switches, vendors[n % len(vendors)]) for n in range(servers))
+    dialects = tuple(dialects) or ("openconfig",)
+    for dialect in dialects:
+        if dialect not in PORT_NAMES:
+            raise ValueError(f"a switch runs one of {', '.join(PORT_NAMES)}, not {dialect!r}")
+    needed = -(-servers // SERVERS_PER_SWITCH)
+    each = SERVERS_PER_SWITCH if len(dialects) <= needed else -(-servers // len(dialects))
+    switches = tuple(
+        SwitchConfig(f"leaf{n + 1}", dialect=dialects[min(n, len(dialects) - 1)])
+        for n in range(max(needed, len(dialects)))
+    )
+    machines = tuple(
+        _machine(n, block, switches[n // each], n % each, vendors[n % len(vendors)]) for n in range(servers)
+    )
     return LabConfig(
         directory=directory,
         networks=_networks(servers, block),
@@ -196,16 +226,15 @@ def make_config(
     )
 
 
-def _machine(index: int, block: int, switches: tuple[SwitchConfig, ...], vendor: str) -> MachineConfig:
-    switch, port = divmod(index, SERVERS_PER_SWITCH)
+def _machine(index: int, block: int, switch: SwitchConfig, port: int, vendor: str) -> MachineConfig:
     return MachineConfig(
         number=index + 1,
         name=f"gpu-{index + 1:03d}",
         serial_number=f"16604230{block:03d}{index + 1:04d}",
         # 02: locally administered
         mac=f"02:47:50:{block:02x}:{(index + 1) >> 8:02x}:{(index + 1) & 255:02x}",
-        switch=switches[switch].name,
-        switch_port=f"Ethernet{port + 1}",
+        switch=switch.name,
+        switch_port=port_name(switch.dialect, port + 1),
         rack=f"r{index // 4 + 1:02d}",
         # 16 characters: 13 to 20 is what a DGX BMC accepts, 8 to 20 a Supermicro, 10 to 32 a Lenovo
         bmc_password=secrets.token_urlsafe(12),

@@ -13,11 +13,12 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from lab.clock import Clock
-from lab.config import SERVERS_PER_SWITCH, Network, SwitchConfig
+from lab.config import SERVERS_PER_SWITCH, Network, SwitchConfig, port_name
 
 PortMode = Literal["ACCESS", "TRUNK"]
 VlanRange = int | str  # a VLAN, or "first..last"
 DEFAULT_VLAN = 1
+WITHOUT_DEFAULT = ("sonic", "srlinux")  # a port of theirs may be in no VLAN, and there is no VLAN 1
 BOOT_PURPOSES = ("provisioning", "quarantine")
 
 
@@ -56,6 +57,8 @@ class Port:
     machine: Cabled | None = None
     counters: Counters = field(default_factory=Counters)
     changed_at: float = 0.0  # clock.elapsed() when the link last changed
+    former: Port | None = None  # what it still is until former_until (time.monotonic()), while a commit takes its time
+    former_until: float = 0.0
 
     @property
     def up(self) -> bool:
@@ -76,17 +79,19 @@ class Vlan:
 
 
 class Switch:
-    """One leaf. It knows VLAN 1, the boot networks' and the management VLAN; those of tenants are for its clients to
-    make."""
+    """One leaf. It knows VLAN 1 (where its operating system has one), the boot networks' and the management VLAN; those
+    of tenants are for its clients to make. ``vnis`` maps VLANs to VNIs; ``extras`` is its operating system's own."""
 
     def __init__(self, config: SwitchConfig, networks: Iterable[Network], ports: int = SERVERS_PER_SWITCH) -> None:
         self.config = config
         self.name = config.name
         known = [network for network in networks if network.purpose != "tenant"]
         quarantine = next((network.vlan for network in known if network.purpose == "quarantine"), DEFAULT_VLAN)
-        self.vlans = {DEFAULT_VLAN: Vlan(DEFAULT_VLAN, "default")}
+        self.vlans = {} if config.dialect in WITHOUT_DEFAULT else {DEFAULT_VLAN: Vlan(DEFAULT_VLAN, "default")}
         self.vlans |= {network.vlan: Vlan(network.vlan, network.name) for network in known}
-        names = [f"Ethernet{number}" for number in range(1, ports + 1)]
+        self.vnis: dict[int, int] = {}
+        self.extras: object = None
+        names = [port_name(config.dialect, number) for number in range(1, ports + 1)]
         self.ports = {name: Port(name, n, access_vlan=quarantine) for n, name in enumerate(names, 1)}
 
     def port_of(self, mac: str) -> Port | None:

@@ -1,88 +1,29 @@
-"""switch_port against the lab's leaf switch."""
+"""switch_port against the lab's leaf switch: an OpenConfig one."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from ipaddress import IPv4Network
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from ansible_collections.palebluedot.gpu.plugins.module_utils import errors
 from ansible_collections.palebluedot.gpu.plugins.module_utils.switch import port as switch_port
 
-from lab.clock import Clock
-from lab.config import Network, SwitchConfig
-from lab.fabric import Fabric
-from lab.faults import FaultSet
-from lab.gnmi import GnmiTarget
-from lab.log import WriteLog
 from lab.pki import CertificateAuthority
-
-MAC = "02:47:50:14:00:01"
-
-
-class Leaf:
-    """One served leaf switch with one machine on Ethernet1."""
-
-    def __init__(self, loop: Any, directory: Path) -> None:
-        self.loop = loop
-        clock = Clock()
-        networks = (
-            Network("provisioning", "provisioning", 100, IPv4Network("127.20.0.0/22")),
-            Network("quarantine", "quarantine", 666, IPv4Network("127.20.4.0/22")),
-        )
-        self.fabric = Fabric(clock, networks, [SwitchConfig("leaf1", password="s3cret-leaf")])
-        machine: Any = SimpleNamespace(
-            name="gpu-001", serial_number="1", mac=MAC, switch="leaf1", switch_port="Ethernet1", power="On"
-        )
-        self.machine = machine
-        loop.call(self.fabric.connect, machine)
-        self.switch = self.fabric.switches["leaf1"]
-        self.log = WriteLog(clock)
-        self.faults = FaultSet()
-        authority = CertificateAuthority()
-        self.ca_path = directory / "ca.pem"
-        self.ca_path.write_bytes(authority.pem)
-        certificate, key = authority.issue("leaf1")
-        self.target = GnmiTarget(self.switch, self.fabric, self.log, self.faults)
-        self.port = loop.run(self.target.start(certificate, key))
-
-    def args(self, **more: Any) -> dict[str, Any]:
-        return {
-            "switch_address": "127.0.0.1",
-            "switch_grpc_port": self.port,
-            "switch_username": "admin",
-            "switch_password": "s3cret-leaf",
-            "switch_ca_path": str(self.ca_path),
-            "interface": "Ethernet1",
-            "vlan": 1207,
-            "expect_neighbor": MAC,
-            **more,
-        }
-
-    def params(self, **more: Any) -> dict[str, Any]:
-        defaults = {"switch_dialect": "openconfig", "switch_timeout": 5, "wait_timeout": 3}
-        return {**self.args(), **defaults, **more}
-
-    def fault(self, **fault: Any) -> None:
-        self.faults.add("*", "gnmi", **fault)
-
-    def writes(self) -> list[str]:
-        return [entry.action for entry in self.log.select(layer="gnmi")]
+from tests.component.collection.leaf import MAC, Leaf
 
 
 @pytest.fixture
 def leaf(loop: Any, tmp_path: Path) -> Iterator[Leaf]:
     served = Leaf(loop, tmp_path)
     yield served
-    loop.run(served.target.stop())
+    served.close()
 
 
 def test_check_apply_repeat(plays: Any, leaf: Leaf) -> None:
-    ran = plays.life("switch_port", leaf.args())
+    ran = plays.life("switch_port", leaf.move())
     check, apply, repeat = ran[0], ran[1], ran[2]
     assert (check["changed"], apply["changed"], repeat["changed"]) == (True, True, False), ran.output
     assert check["diff"] == apply["diff"]
@@ -101,7 +42,7 @@ def test_check_apply_repeat(plays: Any, leaf: Leaf) -> None:
 
 
 def test_the_password_is_never_shown(plays: Any, leaf: Leaf) -> None:
-    task = {"palebluedot.gpu.switch_port": leaf.args(switch_username="s3cret-leaf")}
+    task = {"palebluedot.gpu.switch_port": leaf.move(switch_username="s3cret-leaf")}
     ran = plays.run([task], options=("-vvv",))
     assert ran[0]["failed"]
     assert "s3cret-leaf" not in ran.output.replace(str(leaf.ca_path), "")
