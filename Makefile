@@ -56,7 +56,7 @@ test-peers: setup-dev ## tests against servers that PyPI does not carry; skips w
 	PYTHON=$(PY) tests/peers/setup.sh
 	$(ISOLATED) $(PY) -m pytest -m peers
 
-lint: setup-dev ## ruff, mypy --strict, ansible-lint, antsibull-docs, licences
+lint: setup-dev ## ruff, mypy --strict, ansible-lint, antsibull-docs, licences, ansible-test sanity, galaxy build and import
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict $(addprefix -p ,$(TYPED))
@@ -64,8 +64,10 @@ lint: setup-dev ## ruff, mypy --strict, ansible-lint, antsibull-docs, licences
 	$(ISOLATED) $(BIN)/antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs all $(COLLECTION)
 	cd $(COLLECTION) && $(ISOLATED) antsibull-changelog lint
 	$(PY) -m tests.licences requirements.lock
+	$(ISOLATED) tests/galaxy.sh
+	$(ISOLATED) tests/sanity.sh
 
-sanity: setup-dev ## ansible-test sanity over the collection; minutes the first time
+sanity: setup-dev ## ansible-test sanity alone; minutes the first time
 	$(ISOLATED) tests/sanity.sh
 
 bench: setup ## JSON: CPU seconds and ratios of one run

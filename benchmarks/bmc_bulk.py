@@ -1,9 +1,8 @@
 """Power and health of 1,000 BMCs over TLS in one task, with ten more that are dead.
 
-Counts the client: ``ansible-playbook`` with the worker that does the reading. The BMCs are one process beside it, so
-the
-wall time is that of two processes on this machine. Prints one line of JSON (targets: 8 ms of CPU a BMC, 15 s, 300 MB;
-the dead cost no more than their own deadline).
+Counts the client: ``ansible-playbook`` with the worker that reads. The BMCs are one process beside it, so the wall time
+is that of two processes on this machine. Prints one line of JSON (targets: 8 ms of CPU a BMC, 15 s, 300 MB; the dead
+cost no more than their own deadline).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""``make bench``: one run, as JSON: from a request to ``active``, and what asking BMCs costs beside doing nothing and peers.
+"""``make bench``: one run, as JSON: from a request to ``active``, and what asking BMCs costs beside others.
 
 Figures of different machines do not compare; CPU seconds and ratios of one run do. The lab runs without delays, so that
 what is measured is ours and not the hardware's.

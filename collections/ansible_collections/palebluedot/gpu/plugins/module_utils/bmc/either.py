@@ -127,8 +127,8 @@ class RedfishOrIpmi(Bmc):
     def facet(self, *, redfish: Callable[[Any], F] | None = None, ipmi: Callable[[Any], F] | None = None) -> F:
         if self._chosen is None:
             self.power_state()  # a harmless read settles which protocol it is before anything is written
-        assert self._chosen is not None
-        return self._chosen.facet(redfish=redfish, ipmi=ipmi)
+        chosen = self._chosen or self._redfish
+        return chosen.facet(redfish=redfish, ipmi=ipmi)
 
     def state(self) -> ServerState:
         return self._do(lambda bmc: bmc.state())
