@@ -27,10 +27,13 @@ options:
       - V(graceful) asks the operating system to shut down. It fails when the system does not within O(wait_timeout).
       - V(cycle) takes the power away and gives it back, as one command where the BMC has it, else by off and on.
       - V(reset) restarts without taking the power away.
-      - A server that is off is switched on by V(cycle) and V(reset). These two always change something.
+      - A server that is off is switched on by V(cycle) and V(reset).
+      - V(ac_cycle) takes the mains away and gives them back, from the BMC too, where the vendor has a way of doing so.
+        A server that was on is on again afterwards, with O(wait); without, its power restore policy decides.
+      - V(cycle), V(reset) and V(ac_cycle) always change something.
     type: str
     required: true
-    choices: ["on", "off", graceful, cycle, reset]
+    choices: ["on", "off", graceful, cycle, reset, ac_cycle]
   wait:
     description:
       - Whether to wait until the state is read back.
@@ -38,9 +41,32 @@ options:
     default: true
   wait_timeout:
     description:
-      - Seconds to wait for the state.
+      - Seconds to wait for the state. For so long a command is also tried again, with growing pauses, that the BMC
+        cannot take now, because the server is in POST or has only just been switched off.
+      - V(ac_cycle) takes minutes. Where the BIOS does it (older iDRACs), give it 1200.
     type: int
     default: 300
+  stagger_s:
+    description:
+      - Seconds between the starts of one group of servers and the next, so that racks do not draw their inrush current
+        at once. V(0) is all at once.
+      - Only servers that change wait for their turn.
+    type: float
+    default: 0
+  stagger_group:
+    description:
+      - The group that this server is of, such as its rack. Servers of the same group start together.
+    type: str
+  stagger_groups:
+    description:
+      - All groups, in the order in which they start. It has to be the same for all servers.
+    type: list
+    elements: str
+  stagger_from:
+    description:
+      - When the first group starts, in seconds since 1970. Without it, when this task runs for this server, which is
+        later for some where there are more servers than forks.
+    type: float
 extends_documentation_fragment:
   - palebluedot.gpu.bmc
   - palebluedot.gpu.attributes
@@ -48,7 +74,7 @@ extends_documentation_fragment:
 attributes:
   idempotent:
     support: partial
-    details: V(cycle) and V(reset) are about what happens on the way and always change something.
+    details: V(cycle), V(reset) and V(ac_cycle) are about what happens on the way and always change something.
 seealso:
   - module: palebluedot.gpu.bmc_boot
 """
@@ -66,6 +92,21 @@ EXAMPLES = r"""
     bmc_credential: service:dgx-01
     state: graceful
     wait_timeout: 600
+
+- name: Remember when the first rack starts
+  ansible.builtin.set_fact:
+    power_from: "{{ now(utc=true).timestamp() }}"
+  run_once: true
+
+- name: Switch on one rack after the other, 20 seconds apart
+  palebluedot.gpu.bmc_power:
+    bmc_address: 192.0.2.10
+    bmc_credential: service:dgx-01
+    state: "on"
+    stagger_s: 20
+    stagger_group: "{{ rack }}"
+    stagger_groups: "{{ ansible_play_hosts_all | map('extract', hostvars, 'rack') | unique | sort }}"
+    stagger_from: "{{ power_from }}"
 """
 
 RETURN = r"""
@@ -78,6 +119,11 @@ task:
   description: The BMC's task for the command, V(null) where it made none, with C(uri), C(state) and C(percent).
   returned: success
   type: dict
+staggered_s:
+  description: Seconds that were waited for the group's turn.
+  returned: success
+  type: float
+  sample: 40.0
 diff:
   description: The power state before and after.
   returned: success
@@ -95,9 +141,13 @@ from ansible_collections.palebluedot.gpu.plugins.module_utils.entry import execu
 
 SPEC = {
     "argument_spec": {
-        "state": {"type": "str", "required": True, "choices": ["on", "off", "graceful", "cycle", "reset"]},
+        "state": {"type": "str", "required": True, "choices": ["on", "off", "graceful", "cycle", "reset", "ac_cycle"]},
         "wait": {"type": "bool", "default": True},
         "wait_timeout": {"type": "int", "default": 300},
+        "stagger_s": {"type": "float", "default": 0},
+        "stagger_group": {"type": "str"},
+        "stagger_groups": {"type": "list", "elements": "str"},
+        "stagger_from": {"type": "float"},
         **options.bmc(),
     },
     "supports_check_mode": True,

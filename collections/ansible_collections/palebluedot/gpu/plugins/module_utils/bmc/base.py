@@ -49,6 +49,7 @@ class PowerAction(StrEnum):
     GRACEFUL = "graceful"
     CYCLE = "cycle"
     RESET = "reset"
+    AC_CYCLE = "ac_cycle"
 
 
 class BootTarget(StrEnum):
@@ -190,6 +191,10 @@ class Bmc(ABC):
 
         :param wait_timeout: seconds to wait until the wanted state is read back; None: return when the BMC accepted it.
         """
+
+    @abstractmethod
+    def check_power(self, action: PowerAction) -> None:
+        """Raise `errors.Unsupported` for what this server's BMC cannot do; nothing is written."""
 
     @abstractmethod
     def info(self, subset: Collection[str]) -> BmcInfo:

@@ -96,6 +96,9 @@ class RedfishOrIpmi(Bmc):
     def set_power(self, action: PowerAction, *, wait_timeout: float | None) -> Task | None:
         return self._do(lambda bmc: bmc.set_power(action, wait_timeout=wait_timeout))
 
+    def check_power(self, action: PowerAction) -> None:
+        self._do(lambda bmc: bmc.check_power(action))
+
     def info(self, subset: Collection[str]) -> BmcInfo:
         return self._do(lambda bmc: bmc.info(subset))
 

@@ -181,8 +181,15 @@ class IpmiBmc(Bmc):
     def power_state(self) -> PowerState | None:
         return PowerState(self.ask("power_state"))
 
+    def check_power(self, action: PowerAction) -> None:
+        if action is PowerAction.AC_CYCLE:
+            self._unsupported("taking away the mains")
+
     def set_power(self, action: PowerAction, *, wait_timeout: float | None) -> Task | None:
+        self.check_power(action)
         on = self.power_state() is PowerState.ON
+        if on is {PowerAction.ON: True, PowerAction.OFF: False, PowerAction.GRACEFUL: False}.get(action):
+            return None  # somebody was quicker
         if action is PowerAction.ON or not on:
             self._control("on", PowerState.ON, wait_timeout)
         elif action is PowerAction.OFF:
@@ -246,7 +253,7 @@ class IpmiBmc(Bmc):
             "vendor": None,
             "profile": "ipmi",
             "redfish_version": None,
-            "reset_types": sorted(action.value for action in PowerAction),
+            "reset_types": sorted(action.value for action in PowerAction if action is not PowerAction.AC_CYCLE),
             "boot_targets": sorted(target.value for target in _DEVICES),
             "boot_order": False,
             "bios": False,

@@ -12,7 +12,6 @@ from urllib.parse import quote
 
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc import vendors
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.base import (
-    AnswerLost,
     Bios,
     Bmc,
     BmcInfo,
@@ -25,10 +24,11 @@ from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.base import (
     Task,
     no_facet,
 )
-from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.deadline import Deadline, wait_until
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.deadline import Deadline
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.facets.licences import missing
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish import gpus, readings
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish.licences import RedfishLicences
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish.power import RedfishPower, power_state_of
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish.registry import (
     check_attributes,
     registry_paths,
@@ -51,11 +51,8 @@ from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.values import 
     texts,
 )
 from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import (
-    Conflict,
-    DeadlineExceeded,
     InvalidInput,
     NotFound,
-    PaleBlueDotError,
     Unsupported,
 )
 
@@ -198,62 +195,25 @@ class RedfishBmc(Bmc):
     # -- power --------------------------------------------------------------------------------------------------------
 
     def power_state(self) -> PowerState | None:
-        return _power_state(self.system(self.deadline()))
+        return power_state_of(self.system(self.deadline()))
 
     def state(self) -> ServerState:
         system = self.system(self.deadline())
-        power = _power_state(system)
+        power = power_state_of(system)
         status = table(system.get("Status"))
         return ServerState(
             power.value if power else None, text(status.get("HealthRollup")) or text(status.get("Health"))
         )
 
-    def _power_within(self, patience: Deadline) -> PowerState | None:
-        """The power state, read in no more time than the wait has left (a second at least, for a last look)."""
-        return _power_state(self.system(Deadline(min(self.timeout, max(patience.remaining(), 1.0)))))
-
     def set_power(self, action: PowerAction, *, wait_timeout: float | None) -> Task | None:
         self.transport.use_session()
-        deadline = self.deadline()
-        system = self.system(deadline)
-        profile = self.profile(deadline, system)
-        target, offered = self._reset_action(system, profile, deadline)
-        on = _power_state(system) is not PowerState.OFF
+        return RedfishPower(self).carry_out(action, wait_timeout)
 
-        def reset(*wanted: str, reach: PowerState | None, patience: Deadline | None = None) -> Task | None:
-            kind = next((name for name in wanted if name in offered), None)
-            if kind is None:
-                raise Unsupported(
-                    f"the BMC cannot do power '{action.value}'",
-                    host=self.host,
-                    tried=f"ResetType {' or '.join(wanted)}",
-                    answer=f"offered: {', '.join(offered)}",
-                    next="Use another state, or add the ResetType to the vendor's profile.",
-                )
-            return self._reset(target, kind, reach, deadline, patience)
+    def check_power(self, action: PowerAction) -> None:
+        self.transport.use_session()
+        RedfishPower(self).check(action)
 
-        if action is PowerAction.ON or not on:
-            return self._settled(reset("On", "ForceOn", reach=PowerState.ON), PowerState.ON, wait_timeout)
-        if action is PowerAction.OFF:
-            return self._settled(reset("ForceOff", reach=PowerState.OFF), PowerState.OFF, wait_timeout)
-        if action is PowerAction.GRACEFUL:
-            return self._settled(reset("GracefulShutdown", reach=PowerState.OFF), PowerState.OFF, wait_timeout)
-        if action is PowerAction.RESET:
-            return self._settled(reset(*profile.restart, reach=None), PowerState.ON, wait_timeout)
-        if any(kind in offered for kind in profile.power_cycle):
-            return self._settled(reset(*profile.power_cycle, reach=None), PowerState.ON, wait_timeout)
-        # No PowerCycle here: off has to be seen before on may follow, so this waits even when the caller would not.
-        patience = Deadline(wait_timeout if wait_timeout is not None else max(self.timeout, 60.0))
-        self._wait_for(PowerState.OFF, reset("ForceOff", reach=PowerState.OFF), patience)
-        if profile.pause_after_off_s:
-            self.sleep(min(profile.pause_after_off_s, patience.remaining()))
-        deadline = self.deadline()
-        task = reset("On", "ForceOn", reach=PowerState.ON, patience=patience)
-        if wait_timeout is not None:
-            self._wait_for(PowerState.ON, task, patience)
-        return self._finished(task)
-
-    def _reset_action(
+    def reset_action(
         self, system: dict[str, Any], profile: vendors.Profile, deadline: Deadline
     ) -> tuple[str, tuple[str, ...]]:
         """Where to POST a reset and the ResetTypes on offer, from the action, its ActionInfo, or else the profile."""
@@ -267,73 +227,6 @@ class RedfishBmc(Bmc):
                     offered = texts(parameter.get("AllowableValues"))
         return target, tuple(offered) or profile.reset_types
 
-    def _reset(
-        self, target: str, kind: str, reach: PowerState | None, deadline: Deadline, patience: Deadline | None
-    ) -> Task | None:
-        """POST one ResetType.
-
-        A lost answer is looked up in the power state, where it can be. With ``patience``, "not now" is tried again:
-        after an off, several BMCs refuse an on for some seconds.
-        """
-        pause = 0.5
-        while True:
-            try:
-                return task_of(self.transport.post(target, {"ResetType": kind}, deadline))
-            except AnswerLost:
-                if reach is None or not self._reached(reach):
-                    raise
-                return None
-            except Conflict as problem:
-                if reach is not None and self._reached(reach):
-                    return None  # 409 because it is so already
-                if patience is None or not problem.retryable or patience.remaining() <= pause:
-                    raise
-                self.sleep(pause)
-                pause = min(pause * 2, 8.0)
-                deadline = self.deadline()
-
-    def _reached(self, state: PowerState) -> bool:
-        try:
-            return wait_until(self.power_state, lambda read: read is state, 2.0, sleep=self.sleep)[0]
-        except PaleBlueDotError:
-            return False
-
-    def _settled(self, task: Task | None, state: PowerState, wait_timeout: float | None) -> Task | None:
-        if wait_timeout is not None:
-            self._wait_for(state, task, Deadline(wait_timeout))
-            return self._finished(task)
-        return task
-
-    def _wait_for(self, state: PowerState, task: Task | None, patience: Deadline) -> None:
-        reached, last = wait_until(
-            lambda: self._power_within(patience),
-            lambda read: read is state,
-            patience.remaining(),
-            sleep=self.sleep,
-        )
-        if not reached:
-            raise DeadlineExceeded(
-                f"the server is not {state.value} after {patience.seconds:g} s",
-                host=self.host,
-                step="power",
-                tried=f"reading PowerState until it is {state.value}",
-                answer=f"PowerState {last.value if last else 'unknown'}"
-                + (f", task {task.uri}" if task and task.uri else ""),
-                next="Raise wait_timeout; a shutdown that the OS ignores needs state=off.",
-            )
-
-    def _finished(self, task: Task | None) -> Task | None:
-        """The task as it stands after the wait, as far as the BMC still knows it."""
-        if task is None or task.uri is None:
-            return task
-        try:
-            found = self.transport.get_optional(task.uri, self.deadline())
-        except PaleBlueDotError:
-            found = None
-        if found is None:
-            return task
-        return Task(task.uri, text(found.get("TaskState")), integer(found.get("PercentComplete")))
-
     # -- inventory ----------------------------------------------------------------------------------------------------
 
     def info(self, subset: Collection[str]) -> BmcInfo:
@@ -343,7 +236,7 @@ class RedfishBmc(Bmc):
         found = BmcInfo(protocol=self.protocol)
         system = self.system(deadline)
         if "power" in subset:
-            state = _power_state(system)
+            state = power_state_of(system)
             found.power_state = state.value if state else None
         if "system" in subset:
             found.manufacturer = text(system.get("Manufacturer"))
@@ -385,7 +278,7 @@ class RedfishBmc(Bmc):
     def _capabilities(self, system: dict[str, Any], deadline: Deadline) -> dict[str, Any]:
         root = self.root(deadline)
         profile = self.profile(deadline, system)
-        _action, reset_types = self._reset_action(system, profile, deadline)
+        _action, reset_types = self.reset_action(system, profile, deadline)
         boot, _path, _etag = self._boot_resource(system, profile, deadline)
         return {
             "vendor": vendors.vendor_of(root),
@@ -617,11 +510,3 @@ class RedfishBmc(Bmc):
         # Which machine it is does not change between rounds, so only the first one looks it up.
         profile = self._known_profile or self.profile(deadline)
         return readings.read(self.transport, profile, self._system_path or "", deadline)
-
-
-def _power_state(system: dict[str, Any]) -> PowerState | None:
-    word = text(system.get("PowerState"))
-    try:
-        return PowerState(word) if word else None
-    except ValueError:
-        return None

@@ -32,6 +32,7 @@ from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish.https 
 )
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish.upload import Plain, Unreadable
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.values import dig, table, tables, text
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.vendors.messages import NO_MORE_SESSIONS, NOT_NOW
 from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import (
     AuthenticationError,
     BadAnswer,
@@ -585,9 +586,17 @@ class RedfishTransport:
                 retryable=True,
                 **facts,
             )
+        if ids & NO_MORE_SESSIONS or (status == 503 and "SessionService" in path):
+            return Busy(
+                "the BMC holds no more sessions",
+                code="sessions_exhausted",
+                next="End sessions that nobody uses any more, or wait until they run out; BMCs hold 8 to 16 of them. "
+                "bmc_auth=basic needs none.",
+                **facts,
+            )
         if status in (429, 503) or ids & {"ServiceTemporarilyUnavailable", "ServiceInUnknownState", "ResourceInUse"}:
             return Busy("the BMC is busy", next="Try again in a minute.", **facts)
-        if status == 409 or ids & {"UnableToModifyDuringSystemPOST", "InvalidOperationForSystemState"}:
+        if status == 409 or ids & NOT_NOW:
             return Conflict(
                 "the BMC cannot do this now", next="Wait until the server has passed POST.", retryable=True, **facts
             )

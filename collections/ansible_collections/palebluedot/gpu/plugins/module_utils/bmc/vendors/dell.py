@@ -7,7 +7,12 @@ From captures (NVIDIA/libredfish) and from what sushy, Ironic and bmclib do. Non
 
 from __future__ import annotations
 
-from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.vendors.profile import LicenceNeed, Match, Profile
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.vendors.profile import (
+    AcCycle,
+    LicenceNeed,
+    Match,
+    Profile,
+)
 
 DELL = Profile(
     name="dell_idrac",
@@ -25,6 +30,15 @@ DELL = Profile(
     pause_after_off_s=5.0,
     # 16 slots; the first is reserved and the second is root's
     account_slots_from=3,
+    ac_cycle=(
+        AcCycle(
+            "#DellOemChassis.ExtendedReset",
+            chassis=r"System\.Embedded\.1",
+            parameters=(("ResetType", "PowerCycle"), ("FinalPowerState", "On")),
+            off_first=True,
+        ),
+        AcCycle(bios=("PowerCycleRequest", "FullPowerCycle")),
+    ),
     serial_in_root=("Oem", "Dell", "ServiceTag"),
     lifecycle_logs=("Lclog",),
     # newest first, and a whole SEL takes 18 s

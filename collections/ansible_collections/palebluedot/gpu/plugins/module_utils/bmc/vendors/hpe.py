@@ -7,7 +7,12 @@ From captures (NVIDIA/libredfish) and from what sushy, Ironic and bmclib do. Non
 
 from __future__ import annotations
 
-from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.vendors.profile import LicenceNeed, Match, Profile
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.vendors.profile import (
+    AcCycle,
+    LicenceNeed,
+    Match,
+    Profile,
+)
 
 HPE = Profile(
     name="hpe_ilo",
@@ -18,7 +23,10 @@ HPE = Profile(
     bios_settings="settings",
     # iLO 5 answers an update 200 and makes no task
     firmware_state=("Oem", "Hpe", "State"),
-    pause_after_off_s=5.0,
+    # iLO's warm boot; ForceRestart is a cold one
+    restart=("GracefulRestart", "ForceRestart"),
+    pause_after_off_s=15.0,
+    ac_cycle=(AcCycle("#HpeComputerSystemExt.SystemReset", parameters=(("ResetType", "AuxCycle"),)),),
     # iLO shows no SEL by Redfish; its Integrated Management Log holds those events, the iLO Event Log the BMC's own
     sel_logs=("IML",),
     lifecycle_logs=("IEL",),

@@ -7,7 +7,14 @@ From captures (NVIDIA/libredfish) and from what sushy, Ironic and bmclib do. Non
 
 from __future__ import annotations
 
-from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.vendors.profile import LicenceNeed, Match, Profile
+from dataclasses import replace
+
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.vendors.profile import (
+    AcCycle,
+    LicenceNeed,
+    Match,
+    Profile,
+)
 
 LENOVO = Profile(
     name="lenovo_xcc",
@@ -21,11 +28,14 @@ LENOVO = Profile(
     bios_settings="Pending",
     # XCC refuses Continuous
     persistent_boot=False,
-    # ForceRestart may hang an SR675 V3
     restart=("GracefulRestart", "ForceRestart"),
     pause_after_off_s=10.0,
+    ac_cycle=(AcCycle("#LenovoComputerSystem.SystemReset", parameters=(("ResetType", "ACPowerCycle"),)),),
     sel_logs=("SEL", "StandardLog", "PlatformLog"),
     lifecycle_logs=("AuditLog",),
 )
 
-PROFILES = (LENOVO,)
+# ForceRestart may hang this one
+SR675 = replace(LENOVO, name="lenovo_sr675", match=Match(vendor=r"^Lenovo", system=r"\bSR675 V3|\b7D9R"), restart=())
+
+PROFILES = (SR675, LENOVO)

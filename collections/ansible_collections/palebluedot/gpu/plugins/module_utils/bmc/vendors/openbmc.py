@@ -4,7 +4,16 @@
 
 from __future__ import annotations
 
-from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.vendors.profile import Match, Profile
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.vendors.profile import AcCycle, Match, Profile
+
+_AUX_POWER = (
+    AcCycle(
+        "#NvidiaChassis.AuxPowerReset",
+        chassis=r"BMC_0|Chassis_0",
+        parameters=(("ResetType", "AuxPowerCycle"),),
+        off_first=True,
+    ),
+)
 
 NVIDIA_GRACE = Profile(
     name="nvidia_grace",
@@ -14,6 +23,7 @@ NVIDIA_GRACE = Profile(
     gpu_processors=r"GPU_\d+",
     metric_reports=("HGX_PlatformEnvironmentMetrics_0",),
     restart=("ForceRestart", "PowerCycle"),
+    ac_cycle=_AUX_POWER,
     xid_logs=("/redfish/v1/Systems/HGX_Baseboard_0/LogServices/EventLog",),
     # NVIDIA's own Infra Controller reads these logs so, every five minutes
     log_filter=True,
@@ -26,6 +36,7 @@ OPENBMC = Profile(
     host_systems=(r"system", r"System_0"),
     # phosphor-user-manager's image default; bmcweb wants it changed at the first login
     factory_accounts=(("root", "0penBmc"),),
+    ac_cycle=_AUX_POWER,
 )
 
 PROFILES = (NVIDIA_GRACE, OPENBMC)

@@ -34,6 +34,24 @@ class LicenceNeed:
 
 
 @dataclass(frozen=True)
+class AcCycle:
+    """One way in which a product takes the mains away and gives them back.
+
+    :param action: an Oem action's name, with its ``#``.
+    :param chassis: pattern of the Id of the Chassis that has it; None: the System has it.
+    :param parameters: what it is sent.
+    :param off_first: the server has to be off before.
+    :param bios: instead of an action, a BIOS attribute and the value with which the next restart does it.
+    """
+
+    action: str = ""
+    chassis: str | None = None
+    parameters: tuple[tuple[str, str], ...] = ()
+    off_first: bool = False
+    bios: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True)
 class Profile:
     """The differences of one product line, as data.
 
@@ -49,7 +67,7 @@ class Profile:
     :param bios_settings: last segment of the path of the pending BIOS attributes, where Bios has no link to it.
     :param bios_apply_time: the ``@Redfish.SettingsApplyTime`` that must go with BIOS attributes.
     :param reset_types: ResetTypes, where neither the action nor its ActionInfo says.
-    :param restart: ResetTypes for ``reset``, best first.
+    :param restart: ResetTypes for ``reset``, best first; none: off, then on.
     :param power_cycle: ResetTypes for ``cycle``, best first; where none is offered: off, then on.
     :param serial_in_root: where the service root, which everybody may read, holds the server's serial number.
     :param firmware_id: what of a SoftwareInventory's Id names the component (group ``id``); what does not match is not
@@ -64,6 +82,7 @@ class Profile:
     :param factory_accounts: user name and password that the product leaves the factory with, where all have the same.
     :param lockout_tries: wrong passwords that lock an account, or the sender, out; what is not known counts as few.
     :param lockout_window_s: how long the BMC remembers a wrong password.
+    :param ac_cycle: ways of taking the mains away, best first.
     :param pause_after_off_s: how long power has to be off before it may come on again.
     :param sel_logs: Ids of the LogService that is the system event log, best first.
     :param lifecycle_logs: the same for the log of who changed what on the BMC and the server.
@@ -92,6 +111,7 @@ class Profile:
     firmware_parent: tuple[str, ...] = ()
     firmware_push: str | None = None
     firmware_state: tuple[str, ...] | None = None
+    ac_cycle: tuple[AcCycle, ...] = ()
     pause_after_off_s: float = 0.0
     serial_in_root: tuple[str, ...] = ()
     sel_logs: tuple[str, ...] = ("SEL",)

@@ -1,0 +1,20 @@
+# Copyright (c) 2026 Pale Blue Dot contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Message ids (their last part) that say more than their HTTP status does.
+
+Known before it is known which product answers: a login may be refused before anything could be read.
+"""
+
+from __future__ import annotations
+
+# The same request will be taken later.
+NOT_NOW = frozenset(
+    {
+        "UnableToModifyDuringSystemPOST",  # iLO
+        "InvalidOperationForSystemState",  # iLO
+        "SYS518",  # iDRAC: the server is in POST, or the BMC is not ready
+        "ActionParameterValueConflict",  # iDRAC 10: an on just after an off
+    }
+)
+# Every session that the BMC holds is taken.
+NO_MORE_SESSIONS = frozenset({"SessionLimitExceeded", "RAC0218"})  # Base registry, iDRAC
