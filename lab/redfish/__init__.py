@@ -14,8 +14,6 @@ def load_resources() -> None:
         logs,
         managers,
         root,
-        secureboot,
         systems,
         telemetry,
-        volumes,
     )

@@ -35,7 +35,10 @@ Json = dict[str, Any]
 
 
 class Site:
-    """Use as a context manager. ``operator`` may run playbooks, ``ada`` is a user with a quota of ``quota`` GPUs."""
+    """Use as a context manager. ``operator`` may run playbooks, ``ada`` is a user with a quota of ``quota`` GPUs.
+
+    Without ``discover`` the record knows networks and switches, and no server.
+    """
 
     def __init__(
         self,
@@ -45,9 +48,11 @@ class Site:
         delays: str = "none",
         quota: int = 64,
         environment: dict[str, str] | None = None,
+        discover: bool = True,
     ) -> None:
         self.stage = Stage(directory, servers=servers, delays=delays)
         self.quota = quota
+        self.discover = discover
         self.settings = environment or {}
         self.operator: Person
         self.ada: Person
@@ -65,8 +70,10 @@ class Site:
             self.stage.start_service()
             self.client = self.stage.client(self.operator)
             self.user = self.stage.client(self.ada)
-            self.client.import_fleet(self.stage.fleet_document())
-            self.playbook("discover.yml")
+            fleet = self.stage.fleet_document()
+            self.client.import_fleet(fleet if self.discover else {**fleet, "servers": []})
+            if self.discover:
+                self.playbook("discover.yml")
         except BaseException:
             self.stage.stop()
             raise
@@ -80,12 +87,14 @@ class Site:
 
     # -- doing ---------------------------------------------------------------------------------------------------
 
-    def playbook(self, name: str, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    def playbook(
+        self, name: str, *arguments: str, check: bool = True, environment: dict[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
         """A run by hand, as the operator."""
         done = subprocess.run(
             ["ansible-playbook", f"playbooks/{name}", *arguments],
             cwd=children.ROOT,
-            env=self.playbook_environment(),
+            env={**self.playbook_environment(), **(environment or {})},
             capture_output=True,
             text=True,
             timeout=180,
