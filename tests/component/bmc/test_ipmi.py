@@ -43,6 +43,7 @@ def test_power_is_read_switched_and_left_alone(ipmi_bmc: Any) -> None:
         "changed": True,
         "power_state": "On",
         "task": None,
+        "staggered_s": 0.0,
         "diff": None,
     }
     assert not set_power(ipmi_bmc, "on")["changed"]
@@ -66,6 +67,7 @@ def test_boot_device(ipmi_bmc: Any) -> None:
         "persistence": "once",
         "mode": "uefi",
         "boot_order": None,
+        "uefi_target": None,
     }
     assert not boot.run(ipmi_bmc.params(target="pxe", persistence="once", mode="uefi"), False)["changed"]
     assert boot.run(ipmi_bmc.params(target="none", persistence="once"), False)["boot"]["target"] == "none"

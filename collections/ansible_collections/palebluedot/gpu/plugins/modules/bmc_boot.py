@@ -26,6 +26,11 @@ options:
       - What to boot from instead of the boot order. V(none) takes an override back.
     type: str
     choices: [pxe, http, cd, hdd, bios, none]
+  uefi_target:
+    description:
+      - Boot this UEFI device path instead of the boot order.
+      - A boot option's reference (V(Boot0003)) or display name stands for its device path.
+    type: str
   persistence:
     description:
       - Whether the override holds for the next boot or for all.
@@ -60,6 +65,12 @@ EXAMPLES = r"""
     target: pxe
     mode: uefi
 
+- name: Boot one particular drive, once
+  palebluedot.gpu.bmc_boot:
+    bmc_address: 192.0.2.10
+    bmc_credential: service:hpe-03
+    uefi_target: PciRoot(0x0)/Pci(0x3,0x2)/Pci(0x0,0x0)/NVMe(0x1,60-33-01-21-9A-38-25-00)
+
 - name: Disks first, then the network
   palebluedot.gpu.bmc_boot:
     bmc_address: 192.0.2.10
@@ -74,7 +85,7 @@ boot:
   type: dict
   contains:
     target:
-      description: What is booted from instead of the boot order, V(none) without an override.
+      description: What is booted from instead of the boot order, V(none) without, V(uefi_target) for a device path.
       type: str
       sample: pxe
     persistence:
@@ -85,6 +96,9 @@ boot:
       description: V(uefi) or V(legacy), V(null) where the BMC does not say.
       type: str
       sample: uefi
+    uefi_target:
+      description: The UEFI device path that is booted, V(null) for another target.
+      type: str
     boot_order:
       description: References of the boot options in order, V(null) where the BMC does not offer it.
       type: list
@@ -108,12 +122,14 @@ from ansible_collections.palebluedot.gpu.plugins.module_utils.entry import execu
 SPEC = {
     "argument_spec": {
         "target": {"type": "str", "choices": ["pxe", "http", "cd", "hdd", "bios", "none"]},
+        "uefi_target": {"type": "str"},
         "persistence": {"type": "str", "choices": ["once", "always"], "default": "once"},
         "mode": {"type": "str", "choices": ["uefi", "legacy"]},
         "boot_order": {"type": "list", "elements": "str"},
         **options.bmc(),
     },
-    "required_one_of": [["target", "boot_order"]],
+    "required_one_of": [["target", "uefi_target", "boot_order"]],
+    "mutually_exclusive": [["target", "uefi_target"]],
     "supports_check_mode": True,
 }
 

@@ -59,6 +59,7 @@ class BootTarget(StrEnum):
     CD = "cd"
     HDD = "hdd"
     BIOS = "bios"
+    UEFI_TARGET = "uefi_target"
 
 
 @dataclass(frozen=True)
@@ -107,13 +108,15 @@ class Boot:
 
     ``persistence`` is once or always, None without an override; ``mode`` is uefi or legacy, None where the BMC does not
     say; ``boot_order`` holds boot option references (Boot0003), None where the BMC does not offer it.
-    ``target`` is a `BootTarget` value, or the BMC's own word for a target that has none.
+    ``target`` is a `BootTarget` value, or the BMC's own word for a target that has none. ``uefi_target`` is the device
+    path that goes with the target of that name.
     """
 
     target: str
     persistence: str | None
     mode: str | None
     boot_order: list[str] | None
+    uefi_target: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -212,8 +215,18 @@ class Bmc(ABC):
         persistence: str = "once",
         mode: str | None = None,
         boot_order: Sequence[str] | None = None,
+        uefi_target: str | None = None,
+        dry: bool = False,
     ) -> None:
-        """Set the override (``target``) and/or the order. Whether it held is for the caller to read back."""
+        """Set the override (``target``) and/or the order. Whether it held is for the caller to read back.
+
+        :param uefi_target: the UEFI device path that the target of that name wants.
+        :param dry: only raise what cannot be; nothing is written.
+        """
+
+    @abstractmethod
+    def resolve_uefi_target(self, wanted: str) -> str:
+        """The UEFI device path of ``wanted``: a path as it is, or that of a boot option by reference or its name."""
 
     @abstractmethod
     def resolve_boot_order(self, wanted: Sequence[str]) -> list[str]:

@@ -112,8 +112,22 @@ class RedfishOrIpmi(Bmc):
         persistence: str = "once",
         mode: str | None = None,
         boot_order: Sequence[str] | None = None,
+        uefi_target: str | None = None,
+        dry: bool = False,
     ) -> None:
-        self._do(lambda bmc: bmc.set_boot(target=target, persistence=persistence, mode=mode, boot_order=boot_order))
+        self._do(
+            lambda bmc: bmc.set_boot(
+                target=target,
+                persistence=persistence,
+                mode=mode,
+                boot_order=boot_order,
+                uefi_target=uefi_target,
+                dry=dry,
+            )
+        )
+
+    def resolve_uefi_target(self, wanted: str) -> str:
+        return self._do(lambda bmc: bmc.resolve_uefi_target(wanted))
 
     def resolve_boot_order(self, wanted: Sequence[str]) -> list[str]:
         return self._do(lambda bmc: bmc.resolve_boot_order(wanted))

@@ -278,6 +278,8 @@ class IpmiBmc(Bmc):
         persistence: str = "once",
         mode: str | None = None,
         boot_order: Sequence[str] | None = None,
+        uefi_target: str | None = None,
+        dry: bool = False,
     ) -> None:
         if boot_order is not None:
             self._unsupported("a boot order")
@@ -286,7 +288,11 @@ class IpmiBmc(Bmc):
         device = _DEVICES.get(target)
         if device is None:
             self._unsupported(f"booting from {target.value}")
-        self.ask("set_boot", device=device, persistent=persistence == "always", uefi=mode != "legacy")
+        if not dry:
+            self.ask("set_boot", device=device, persistent=persistence == "always", uefi=mode != "legacy")
+
+    def resolve_uefi_target(self, wanted: str) -> str:
+        self._unsupported("UEFI device paths")
 
     def resolve_boot_order(self, wanted: Sequence[str]) -> list[str]:
         self._unsupported("a boot order")

@@ -23,14 +23,17 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         wanted = _wanted(bmc, before, params)
         after = wanted
         changed = wanted != before
-        if changed and not check_mode:
+        if changed:
             override = _override(wanted) != _override(before)
             bmc.set_boot(
                 target=BootTarget(wanted.target) if override else None,
                 persistence=wanted.persistence or "once",
                 mode=params.get("mode"),
                 boot_order=wanted.boot_order if wanted.boot_order != before.boot_order else None,
+                uefi_target=wanted.uefi_target,
+                dry=check_mode,
             )
+        if changed and not check_mode:
             after = _read_back(bmc, wanted, params)
     return {
         "changed": changed,
@@ -41,24 +44,27 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
 
 def _wanted(bmc: Bmc, before: Boot, params: dict[str, Any]) -> Boot:
     wanted = before
-    if params.get("target") == BootTarget.NONE.value:
+    device = params.get("uefi_target")
+    target = BootTarget.UEFI_TARGET.value if device is not None else params.get("target")
+    if target == BootTarget.NONE.value:
         # the mode says nothing without an override
-        wanted = replace(wanted, target=BootTarget.NONE.value, persistence=None)
-    elif params.get("target") is not None:
+        wanted = replace(wanted, target=target, persistence=None, uefi_target=None)
+    elif target is not None:
         mode = params.get("mode") or before.mode
-        wanted = replace(wanted, target=params["target"], persistence=params["persistence"], mode=mode)
+        path = None if device is None else bmc.resolve_uefi_target(device)
+        wanted = replace(wanted, target=target, persistence=params["persistence"], mode=mode, uefi_target=path)
     if params.get("boot_order"):
         wanted = replace(wanted, boot_order=bmc.resolve_boot_order(params["boot_order"]))
     return wanted
 
 
-def _override(boot: Boot) -> tuple[str, str | None, str | None]:
-    return boot.target, boot.persistence, boot.mode if boot.persistence else None
+def _override(boot: Boot) -> tuple[str | None, ...]:
+    return boot.target, boot.uefi_target, boot.persistence, boot.mode if boot.persistence else None
 
 
 def _read_back(bmc: Bmc, wanted: Boot, params: dict[str, Any]) -> Boot:
     def holds(read: Boot) -> bool:
-        if (read.target, read.persistence) != (wanted.target, wanted.persistence):
+        if (read.target, read.uefi_target, read.persistence) != (wanted.target, wanted.uefi_target, wanted.persistence):
             return False
         # a BMC that does not say its mode, or was not asked for one, is taken at its word
         if wanted.persistence and params.get("mode") and read.mode not in (None, wanted.mode):

@@ -20,6 +20,7 @@ from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.base import (
     Metrics,
     PowerAction,
     PowerState,
+    Refused,
     ServerState,
     Task,
     no_facet,
@@ -67,6 +68,7 @@ _TARGETS = {
     BootTarget.CD: "Cd",
     BootTarget.HDD: "Hdd",
     BootTarget.BIOS: "BiosSetup",
+    BootTarget.UEFI_TARGET: "UefiTarget",
 }
 _TARGET_NAMES = {word: target.value for target, word in _TARGETS.items()}
 _MODES = {"uefi": "UEFI", "legacy": "Legacy"}
@@ -322,7 +324,8 @@ class RedfishBmc(Bmc):
         if enabled not in ("Once", "Continuous") or word == "None":
             return Boot(BootTarget.NONE.value, None, mode_name, order or None)
         persistence = "once" if enabled == "Once" else "always"
-        return Boot(_TARGET_NAMES.get(word, word), persistence, mode_name, order or None)
+        device = text(boot.get("UefiTargetBootSourceOverride")) if word == "UefiTarget" else None
+        return Boot(_TARGET_NAMES.get(word, word), persistence, mode_name, order or None, device)
 
     def _boot_resource(
         self, system: dict[str, Any], profile: vendors.Profile, deadline: Deadline
@@ -343,6 +346,8 @@ class RedfishBmc(Bmc):
         persistence: str = "once",
         mode: str | None = None,
         boot_order: Sequence[str] | None = None,
+        uefi_target: str | None = None,
+        dry: bool = False,
     ) -> None:
         self.transport.use_session()
         deadline = self.deadline()
@@ -352,11 +357,22 @@ class RedfishBmc(Bmc):
         change: dict[str, Any] = {}
         if target is not None:
             change |= self._override(boot, profile, target, persistence, mode)
+        if target is BootTarget.UEFI_TARGET:
+            self._offered(boot, "UefiTargetBootSourceOverride", str(uefi_target))
+            change["UefiTargetBootSourceOverride"] = uefi_target
         if boot_order is not None:
             if not texts(boot.get("BootOrder")):
                 raise self._unsupported("a boot order", "BootOrder", "the System has none")
             change["BootOrder"] = list(boot_order)
-        self.transport.patch(path, {"Boot": change}, deadline, etag=etag)
+        if dry:
+            return
+        try:
+            self.transport.patch(path, {"Boot": change}, deadline, etag=etag)
+        except (Refused, Unsupported):
+            if target is not BootTarget.UEFI_TARGET or not profile.uefi_target_alone:
+                raise
+            change.pop("BootSourceOverrideEnabled")
+            self.transport.patch(path, {"Boot": change}, deadline, etag=etag)
 
     def _override(
         self, boot: dict[str, Any], profile: vendors.Profile, target: BootTarget, persistence: str, mode: str | None
@@ -370,6 +386,10 @@ class RedfishBmc(Bmc):
         self._offered(boot, "BootSourceOverrideTarget", word)
         if persistence == "always" and not profile.persistent_boot:
             raise self._unsupported("a lasting boot override", "persistence=always", f"profile {profile.name}")
+        if target is BootTarget.PXE and not profile.legacy_pxe:
+            legacy = (mode or str(boot.get("BootSourceOverrideMode") or "")).lower() == "legacy"
+            if legacy:
+                raise self._unsupported("PXE in legacy mode", "target=pxe", f"profile {profile.name}: use target=http")
         enabled = "Once" if persistence == "once" else "Continuous"
         self._offered(boot, "BootSourceOverrideEnabled", enabled)
         change = {"BootSourceOverrideEnabled": enabled, "BootSourceOverrideTarget": word}
@@ -423,6 +443,27 @@ class RedfishBmc(Bmc):
                 )
             first += [reference for reference in matches if reference not in first]
         return first + [reference for reference in order if reference not in first]
+
+    def resolve_uefi_target(self, wanted: str) -> str:
+        if "(" in wanted or "/" in wanted:  # PciRoot(0x0)/..., HD(...)/\\EFI\\...
+            return wanted
+        self.transport.use_session()
+        deadline = self.deadline()
+        known: list[str] = []
+        for path in self.transport.members(link(self.system(deadline), "Boot", "BootOptions"), deadline):
+            option = self.transport.get_optional(path, deadline) or {}
+            names = [text(option.get(name)) for name in ("BootOptionReference", "DisplayName")]
+            known += [name for name in names if name]
+            device = text(option.get("UefiDevicePath"))
+            if device is not None and wanted.lower() in [name.lower() for name in names if name]:
+                return device
+        raise InvalidInput(
+            f"no boot option called {wanted} has a device path",
+            host=self.host,
+            tried=f"uefi_target {wanted}",
+            answer=f"boot options: {', '.join(known) or 'none'}",
+            next="Use a UEFI device path, or the reference (Boot0003) or display name of a boot option.",
+        )
 
     def _boot_options(
         self, system: dict[str, Any], order: Sequence[str], deadline: Deadline

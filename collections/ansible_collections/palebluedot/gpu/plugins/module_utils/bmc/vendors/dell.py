@@ -7,6 +7,8 @@ From captures (NVIDIA/libredfish) and from what sushy, Ironic and bmclib do. Non
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.vendors.profile import (
     AcCycle,
     LicenceNeed,
@@ -18,6 +20,8 @@ DELL = Profile(
     name="dell_idrac",
     match=Match(vendor=r"^Dell"),
     host_systems=(r"System\.Embedded\.1",),
+    # older iDRACs
+    uefi_target_alone=True,
     factory_accounts=(("root", "calvin"),),
     # accounts are not locked, but the sender's address is (iDRAC.IPBlocking: 3 failures in 60 s)
     lockout_tries=3,
@@ -50,4 +54,7 @@ DELL = Profile(
     ),
 )
 
-PROFILES = (DELL,)
+# eight GPUs, and no option ROMs for PXE
+XE9680 = replace(DELL, name="dell_xe9680", match=Match(vendor=r"^Dell", system=r"\bXE9680"), legacy_pxe=False)
+
+PROFILES = (XE9680, DELL)

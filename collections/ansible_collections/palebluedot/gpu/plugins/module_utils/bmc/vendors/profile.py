@@ -64,6 +64,8 @@ class Profile:
     :param boot_via_settings: the boot override is PATCHed at the System's settings object (``@Redfish.Settings``).
     :param boot_whole: a boot override must carry Enabled, Mode and Target together.
     :param persistent_boot: whether ``Continuous`` is taken.
+    :param legacy_pxe: whether PXE works in legacy mode.
+    :param uefi_target_alone: some firmware takes a UefiTarget only without Enabled beside it.
     :param bios_settings: last segment of the path of the pending BIOS attributes, where Bios has no link to it.
     :param bios_apply_time: the ``@Redfish.SettingsApplyTime`` that must go with BIOS attributes.
     :param reset_types: ResetTypes, where neither the action nor its ActionInfo says.
@@ -102,6 +104,8 @@ class Profile:
     boot_via_settings: bool = False
     boot_whole: bool = False
     persistent_boot: bool = True
+    legacy_pxe: bool = True
+    uefi_target_alone: bool = False
     bios_settings: str = "Settings"
     bios_apply_time: str | None = None
     reset_types: tuple[str, ...] = ("On", "ForceOff", "GracefulShutdown", "ForceRestart")
