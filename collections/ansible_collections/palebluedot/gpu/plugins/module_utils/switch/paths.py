@@ -18,6 +18,8 @@ from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import Inva
 Json = dict[str, Any]
 
 _ORIGIN = re.compile(r"([A-Za-z][\w.-]*):/")
+# Of a YANG name only: a key of SONiC's databases may hold colons of its own.
+_MODULE = re.compile(r"^[A-Za-z_][\w.-]*:(?=[A-Za-z_][\w.-]*$)")
 ANY = "*"
 
 
@@ -103,7 +105,7 @@ def _key(text: str, rest: str, at: int) -> tuple[tuple[str, str], int]:
 def plain(value: Any) -> Any:
     """JSON_IETF with module names taken off its keys and identities left as they are."""
     if isinstance(value, dict):
-        return {str(key).rpartition(":")[2]: plain(item) for key, item in value.items()}
+        return {_MODULE.sub("", str(key)): plain(item) for key, item in value.items()}
     if isinstance(value, list):
         return [plain(item) for item in value]
     return value

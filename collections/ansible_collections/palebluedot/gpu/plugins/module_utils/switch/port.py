@@ -12,16 +12,13 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ansible_collections.palebluedot.gpu.plugins.module_utils import notices
 from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import (
     AuthenticationError,
-    Busy,
     Conflict,
     DeadlineExceeded,
     InvalidInput,
     NotFound,
     PaleBlueDotError,
-    Unreachable,
     Unsupported,
 )
 from ansible_collections.palebluedot.gpu.plugins.module_utils.switch.dialects import Dialect, dialect
@@ -32,12 +29,11 @@ from ansible_collections.palebluedot.gpu.plugins.module_utils.switch.dialects.ba
     PortVlans,
     Vlan,
 )
-from ansible_collections.palebluedot.gpu.plugins.module_utils.switch.gnmi import Change, Session, session
+from ansible_collections.palebluedot.gpu.plugins.module_utils.switch.gnmi import Change, Session
+from ansible_collections.palebluedot.gpu.plugins.module_utils.switch.trying import attempts
 from ansible_collections.palebluedot.gpu.plugins.module_utils.waiting import Waiter
 
 VLAN_IDS = range(1, 4095)
-# A Set that got no answer may have been done or not: the state is read, and what is missing is written again.
-_TRIES = 3
 # On these nothing of a Set was done.
 _UNTOUCHED = (AuthenticationError, Unsupported)
 
@@ -55,16 +51,7 @@ def run(params: Json, check_mode: bool) -> Json:
         )
     spoken = dialect(params["switch_dialect"])
     move = Move(spoken, params, check_mode)
-    attempt = 0
-    while True:
-        attempt += 1
-        try:
-            with session(params, spoken) as opened:
-                return move.attempt(opened)
-        except (Busy, Unreachable) as problem:
-            if not problem.retryable or attempt >= _TRIES or not move.waiter.pause():
-                raise
-            notices.say(f"{params['switch_address']}: {problem.message}, trying again")
+    return attempts(params, spoken, move.waiter, move.attempt)
 
 
 class Move:
