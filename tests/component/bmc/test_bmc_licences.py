@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.connect import open_bmc
-from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.operations import bmc_info
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.operations import bmc_info, firmware
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish.licences import RedfishLicences
 from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import LicenceMissing
 
@@ -149,6 +150,27 @@ def test_a_bmc_that_wants_a_licence_to_tell_its_licences_has_none(start_replay: 
 
     bmc: Any = open_bmc(start_replay(machine("Supermicro"), respond).params())
     assert bmc.facet(redfish=RedfishLicences).known() == []
+
+
+def test_firmware_is_not_sent_to_a_bmc_whose_licence_forbids_it(start_replay: Any, tmp_path: Path) -> None:
+    service = "/redfish/v1/UpdateService"
+    resources = supermicro()
+    resources["/redfish/v1"]["UpdateService"] = {"@odata.id": service}
+    component = f"{service}/FirmwareInventory/BMC"
+    resources[service] = {
+        "MultipartHttpPushUri": f"{service}/upload",
+        "FirmwareInventory": {"@odata.id": f"{service}/FirmwareInventory"},
+    }
+    resources[f"{service}/FirmwareInventory"] = collection(component)
+    resources[component] = {"@odata.id": component, "Id": "BMC", "Version": "1.0", "Updateable": True}
+    (tmp_path / "image").write_bytes(b"firmware")
+    bmc = start_replay(resources)
+    wanted = {"image": str(tmp_path / "image"), "targets": ["BMC"], "version": "2.0", "apply_time": "immediate"}
+    for check_mode in (True, False):
+        with pytest.raises(LicenceMissing) as caught:
+            firmware.run(bmc.params(**wanted, wait=True, wait_timeout=5), check_mode)
+        assert "SFT-OOB-LIC" in str(caught.value)
+    assert [request for request in bmc.requests("POST", "PATCH", "PUT") if "/Sessions" not in request] == []
 
 
 def info(bmc: Any) -> dict[str, Any]:

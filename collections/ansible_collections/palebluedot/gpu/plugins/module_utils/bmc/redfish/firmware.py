@@ -14,6 +14,7 @@ from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.base import Re
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.deadline import Deadline, wait_until
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.facets.firmware import Component, Firmware, Update
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish.client import RedfishBmc
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish.licences import RedfishLicences
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish.tasks import task_of, wait_for
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish.upload import Multipart, Plain
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.values import (
@@ -97,6 +98,7 @@ class RedfishFirmware(Firmware):
         service = self._service(deadline)
         if service.get("ServiceEnabled") is False:
             raise self._unsupported("updates now", "ServiceEnabled", "the UpdateService is switched off")
+        RedfishLicences(self._bmc).require("firmware_update")
         uris = tuple(self._uris(service, targets, deadline))
         if "://" in image:
             return self._simple(service, image, uris, apply_time, deadline)
