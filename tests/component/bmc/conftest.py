@@ -289,26 +289,45 @@ class LabBmc:
 
 
 @pytest.fixture
-def lab_bmc(tmp_path: Path) -> Iterator[LabBmc]:
-    loop = Loop()
-    around: Any = _Surroundings()
-    ca = CertificateAuthority()
-    ca_path = tmp_path / "ca.pem"
-    ca_path.write_bytes(ca.pem)
+def start_lab(tmp_path: Path) -> Iterator[Callable[..., LabBmc]]:
+    """``start_lab(vendor="ami")`` → a lab machine of that vendor with its BMC."""
+    stops: list[Callable[[], None]] = []
 
-    async def start() -> tuple[Machine, RedfishBmc]:
-        clock = Clock()
-        world = World(clock, WriteLog(clock), FaultSet(), DELAYS["none"], around, around, around)
-        machine = Machine(make_config(tmp_path, servers=1, block=77).machines[0], world)
-        bmc = RedfishBmc(machine, ca.server_context(tmp_path, "bmc"))
-        await bmc.start()
-        return machine, bmc
+    def begin(vendor: str = "ami") -> LabBmc:
+        loop = Loop()
+        folder = tmp_path / f"lab-{len(stops)}"
+        folder.mkdir()
+        around: Any = _Surroundings()
+        ca = CertificateAuthority()
+        ca_path = folder / "ca.pem"
+        ca_path.write_bytes(ca.pem)
 
-    machine, bmc = loop.run(start())
-    yield LabBmc(loop, machine, bmc, ca_path)
-    loop.run(bmc.close())
-    loop.run(machine.close())
-    loop.close()
+        async def start() -> tuple[Machine, RedfishBmc]:
+            clock = Clock()
+            world = World(clock, WriteLog(clock), FaultSet(), DELAYS["none"], around, around, around)
+            machine = Machine(make_config(folder, servers=1, block=77, vendor=vendor).machines[0], world)
+            bmc = RedfishBmc(machine, ca.server_context(folder, "bmc"))
+            await bmc.start()
+            return machine, bmc
+
+        machine, bmc = loop.run(start())
+
+        def stop() -> None:
+            loop.run(bmc.close())
+            loop.run(machine.close())
+            loop.close()
+
+        stops.append(stop)
+        return LabBmc(loop, machine, bmc, ca_path)
+
+    yield begin
+    for stop in stops:
+        stop()
+
+
+@pytest.fixture
+def lab_bmc(start_lab: Callable[..., LabBmc]) -> LabBmc:
+    return start_lab()
 
 
 @pytest.fixture

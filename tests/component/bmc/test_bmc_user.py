@@ -12,6 +12,8 @@ from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import (
     InvalidInput,
 )
 
+from lab.config import VENDORS
+
 ACCOUNTS = "/redfish/v1/AccountService/Accounts"
 NEW = "Another-Secret.16"
 
@@ -315,3 +317,22 @@ def test_the_captures_show_their_accounts_and_limits(
                 ask(bmc, check_mode=True, username="somebody", password="twelve-chars")
         assert ask(bmc, check_mode=True, username="somebody", password=NEW)["changed"]
         assert not patches(bmc)
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_every_vendor_of_the_lab_makes_rotates_and_removes(start_lab: Any, vendor: str) -> None:
+    bmc = start_lab(vendor)
+    own, accounts = bmc.machine.config.bmc_username, bmc.machine.bmc.accounts
+    wanted = {"username": "monitoring", "password": NEW, "role": "readonly"}
+    planned = ask(bmc, check_mode=True, **wanted)
+    made = ask(bmc, **wanted)
+    assert made["changed"] and made["diff"] == planned["diff"]
+    assert accounts.find("monitoring").role == "ReadOnly" and accounts.check("monitoring", NEW)
+    assert not ask(bmc, **wanted)["changed"]
+    assert ask(bmc, username="monitoring", role="operator")["user"]["role"] == "operator"
+    assert ask(bmc, username="monitoring", state="absent")["changed"]
+    assert accounts.check("monitoring", NEW) is None
+    assert not ask(bmc, username="monitoring", state="absent")["changed"]
+    assert ask(bmc, username=own, password=NEW, rotate=True)["password_changed"]
+    assert accounts.check(own, NEW)
+    assert not ask(bmc, username=own, password=NEW, rotate=True)["changed"]

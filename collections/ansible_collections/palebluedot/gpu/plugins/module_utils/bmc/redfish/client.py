@@ -70,7 +70,7 @@ _TARGETS = {
     BootTarget.BIOS: "BiosSetup",
     BootTarget.UEFI_TARGET: "UefiTarget",
 }
-_TARGET_NAMES = {word: target.value for target, word in _TARGETS.items()}
+_TARGET_NAMES = {word: target.value for target, word in _TARGETS.items()} | {"UsbCd": BootTarget.CD.value}
 _MODES = {"uefi": "UEFI", "legacy": "Legacy"}
 # Device path nodes (UEFI 2.10, 10.3) of what is not a disk of the server's own.
 _REMOVABLE_OR_NETWORK = re.compile(r"(MAC|Uri|IPv[46]|USB|CDROM)\(", re.IGNORECASE)
@@ -288,9 +288,11 @@ class RedfishBmc(Bmc):
             "redfish_version": text(root.get("RedfishVersion")),
             "reset_types": sorted(reset_types),
             "boot_targets": sorted(
-                _TARGET_NAMES[word]
-                for word in texts(boot.get("BootSourceOverrideTarget@Redfish.AllowableValues"))
-                if word in _TARGET_NAMES
+                {
+                    _TARGET_NAMES[word]
+                    for word in texts(boot.get("BootSourceOverrideTarget@Redfish.AllowableValues"))
+                    if word in _TARGET_NAMES
+                }
             ),
             "boot_order": bool(texts(boot.get("BootOrder"))),
             "bios": link(system, "Bios") is not None,
@@ -383,6 +385,9 @@ class RedfishBmc(Bmc):
                 change["BootSourceOverrideTarget"] = "None"
             return change
         word = _TARGETS[target]
+        if target is BootTarget.CD:
+            allowed = texts(boot.get("BootSourceOverrideTarget@Redfish.AllowableValues"))
+            word = next((name for name in profile.cd_targets if name in allowed), word)
         self._offered(boot, "BootSourceOverrideTarget", word)
         if persistence == "always" and not profile.persistent_boot:
             raise self._unsupported("a lasting boot override", "persistence=always", f"profile {profile.name}")

@@ -37,6 +37,8 @@ AMI_DGX = Profile(
     reset_types=_RESET_TYPES,
     firmware_parent=("Oem", "Ami", "Parent"),
     firmware_push=_UPLOAD,
+    media_places=("Managers",),
+    media_credentials=True,
     # an account's own ETag is refused
     account_if_match="*",
 )

@@ -31,6 +31,8 @@ LENOVO = Profile(
     restart=("GracefulRestart", "ForceRestart"),
     pause_after_off_s=10.0,
     ac_cycle=(AcCycle("#LenovoComputerSystem.SystemReset", parameters=(("ResetType", "ACPowerCycle"),)),),
+    # filled by an upload and by the console; an image goes into EXT1 to EXT4
+    media_skip=r"RDOC\d*|Remote\d*",
     sel_logs=("SEL", "StandardLog", "PlatformLog"),
     lifecycle_logs=("AuditLog",),
 )

@@ -85,6 +85,11 @@ class Profile:
     :param lockout_tries: wrong passwords that lock an account, or the sender, out; what is not known counts as few.
     :param lockout_window_s: how long the BMC remembers a wrong password.
     :param ac_cycle: ways of taking the mains away, best first.
+    :param media_places: where virtual media is shown, best first.
+    :param media_skip: Ids of virtual drives that no image can be put into (regular expression).
+    :param media_bare: putting an image in takes the image and nothing that goes without saying.
+    :param media_credentials: putting an image in wants user name and password, even if empty.
+    :param cd_targets: boot sources that a virtual CD answers to, best first.
     :param pause_after_off_s: how long power has to be off before it may come on again.
     :param sel_logs: Ids of the LogService that is the system event log, best first.
     :param lifecycle_logs: the same for the log of who changed what on the BMC and the server.
@@ -130,3 +135,8 @@ class Profile:
     factory_accounts: tuple[tuple[str, str], ...] = ()
     lockout_tries: int = 2
     lockout_window_s: float = 60.0
+    media_places: tuple[str, ...] = ("Systems", "Managers")
+    media_skip: str = ""
+    media_bare: bool = False
+    media_credentials: bool = False
+    cd_targets: tuple[str, ...] = ("Cd",)

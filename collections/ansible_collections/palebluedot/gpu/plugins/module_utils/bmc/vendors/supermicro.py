@@ -24,6 +24,9 @@ SUPERMICRO = Profile(
     lockout_window_s=30.0,
     # Target alone is accepted and ignored
     boot_whole=True,
+    media_bare=True,
+    # its virtual CD is a CD on USB; Cd is a drive of SATA's
+    cd_targets=("UsbCd", "Cd"),
     bios_settings="SD",
     # "Health Event Log"
     sel_logs=("SEL", "Log1"),
