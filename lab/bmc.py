@@ -185,6 +185,23 @@ class SelRecord:
     severity: str = "OK"
 
 
+@dataclass
+class SecureBoot:
+    """UEFI Secure Boot: what is set for the next boot, what this boot has, and whose keys there are.
+
+    ``keys`` is factory, deleted or custom; ``keys_pending`` what the next POST makes of them.
+    """
+
+    enable: bool = False
+    current: bool = False
+    keys: str = "factory"
+    keys_pending: str | None = None
+
+    def at_post(self) -> None:
+        self.keys, self.keys_pending = self.keys_pending or self.keys, None
+        self.current = self.enable and self.keys != "deleted"
+
+
 class Bmc:
     """State behind both protocols of one machine's BMC."""
 
@@ -197,6 +214,7 @@ class Bmc:
         # Attributes that are orders, carried out in one POST: name and what they read afterwards
         self.bios_orders: dict[str, Any] = {"TpmOperation": "None"}
         self.boot_order_pending: list[str] | None = None
+        self.secure_boot = SecureBoot()
         self.media: dict[str, VirtualMedia] = {}
         self.sel: list[SelRecord] = []
         self.event_log: list[LogRecord] = []  # of the GPU baseboard

@@ -22,8 +22,8 @@ class Fault:
       (no answer ever), ``garbage`` (not JSON), ``wrong`` (value: name of the property left out; without it a list is
       answered), ``refuse`` (nobody listens, until the fault is removed: the count does not matter)
     - machine: ``power_stuck``, ``post_hang``, ``gpu_missing`` (value: GPU number from 1), ``disk_error``,
-      ``os_broken``, ``firmware_failed``, ``firmware_old``, ``odd_dates`` (value: the ``Created`` of all log entries,
-      null for none); their method and path stand in ``lab/machine.py``
+      ``os_broken``, ``volume_failed``, ``firmware_failed``, ``firmware_old``, ``odd_dates`` (value: the ``Created`` of
+      all log entries, null for none); their method and path stand in ``lab/machine.py``
 
     ``count`` is how often it still strikes; None is until removed.
     """

@@ -11,6 +11,7 @@ Faults of layer ``machine`` are picked with these methods and paths:
 ``image|file|erase`` ``<device>``: the drive fails (``disk_error``)
 ``os boot``          ``os_broken``: the installed system does not come up
 ``gpu``              ``gpu_missing`` (standing): the GPU is not on the bus
+``volume <name>``    ``volume_failed``: the controller does not make or delete it
 ``firmware <id>``    ``firmware_failed`` (the task fails), ``firmware_old`` (success, and the old version runs on)
 ===================  ==========================================================================================
 """
@@ -32,6 +33,7 @@ from lab.faults import FaultSet
 from lab.firmware import Firmware
 from lab.gpu import Gpu, make_gpu
 from lab.log import WriteLog
+from lab.volumes import Volumes
 
 logger = logging.getLogger(__name__)
 
@@ -143,6 +145,8 @@ class Machine:
         self.disks: list[Disk] = make_disks(self, lambda index: f"S6CKNA{config.number:04d}{index:04d}")
         self.gpus: list[Gpu] = [make_gpu(n + 1, config.serial_number) for n in range(config.gpus)]
         self.firmware = Firmware(self)
+        self.volumes = Volumes(self)
+        self.tpm_clears = 0
         self.inlet_celsius: float | None = None
         self.boot_options = boot_options(config.mac)
         self.boot_order = [option.reference for option in self.boot_options]
@@ -329,6 +333,11 @@ class Machine:
     def _apply_pending(self) -> None:
         """POST takes over what was set aside for it."""
         self.firmware.at_post()
+        self.bmc.secure_boot.at_post()
+        self.volumes.at_post()
+        if self.bmc.bios_pending.get("TpmOperation") == "TPM Clear":
+            self.tpm_clears += 1
+            self.world.log.add(self.name, "machine", "tpm.clear")
         if self.bmc.bios_pending:
             self.world.log.add(self.name, "machine", "bios.applied", attributes=sorted(self.bmc.bios_pending))
             self.bmc.bios.update(self.bmc.bios_pending)

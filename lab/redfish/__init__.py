@@ -14,6 +14,8 @@ def load_resources() -> None:
         logs,
         managers,
         root,
+        secureboot,
         systems,
         telemetry,
+        volumes,
     )

@@ -118,6 +118,7 @@ def system(bmc: RedfishBmc) -> Body:
             ProcessorSummary={"Count": 2, "Model": None, "Status": dict(OK)},
             Processors=link(f"{DGX}/Processors"),
             SKU="920-24387-2540-000",
+            SecureBoot=link(f"{DGX}/SecureBoot"),
             SerialNumber=machine.serial_number,
             SimpleStorage=link(f"{DGX}/SimpleStorage"),
             Status=dict(OK),
@@ -544,6 +545,7 @@ def storage(bmc: RedfishBmc) -> Body:
         Id="StorageUnit_0",
         Name="StorageUnit_0",
         Status=dict(AMI_OK),
+        Volumes=link(f"{DGX}/Storage/StorageUnit_0/Volumes"),
     )
 
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -124,14 +125,48 @@ class Boot:
 
 @dataclass(frozen=True)
 class Bios:
-    """BIOS attributes: ``current`` holds now, ``pending`` what the next boot would apply (only what the BMC lists)."""
+    """BIOS attributes: ``current`` holds now, ``pending`` what the next boot would apply (only what the BMC lists).
+
+    :param name_suffix: regular expression of what this BIOS appends to names and changes with its version.
+    :param synonyms: values that this BIOS spells now this way, now that.
+    :param pending_clears: whether a staged value can be taken back before the next boot.
+    """
 
     current: dict[str, Any]
     pending: dict[str, Any]
+    name_suffix: str = ""
+    synonyms: tuple[tuple[str, str], ...] = ()
+    pending_clears: bool = True
 
     def future(self, name: str) -> Any:
         """The value after the next boot."""
         return self.pending.get(name, self.current.get(name))
+
+    def own_name(self, name: str) -> str | None:
+        """What this BIOS calls the attribute; None where it has none, or several that could be meant."""
+        if name in self.current or not self.name_suffix:
+            return name if name in self.current else None
+        found = [own for own in self.current if re.sub(f"(?:{self.name_suffix})$", "", own) == name]
+        return found[0] if len(found) == 1 else None
+
+    def own_value(self, name: str, value: Any) -> Any:
+        """The value in the type and spelling that this BIOS shows: Jinja and YAML turn 115200 and Yes into what they
+        are not, and one Supermicro attribute takes Enable where the next takes Enabled."""
+        current = self.current.get(name)
+        if isinstance(current, bool):
+            if isinstance(value, str) and value.strip().lower() in ("true", "false"):
+                return value.strip().lower() == "true"
+        elif isinstance(current, int):
+            if isinstance(value, str) and value.strip().lstrip("-").isdigit():
+                return int(value)
+        elif isinstance(current, str) and isinstance(value, int) and not isinstance(value, bool):
+            return str(value)
+        elif isinstance(current, str):
+            for spelling in (0, 1):
+                words = {pair[spelling] for pair in self.synonyms}
+                if current in words:
+                    return {pair[1 - spelling]: pair[spelling] for pair in self.synonyms}.get(value, value)
+        return value
 
 
 @dataclass(frozen=True)

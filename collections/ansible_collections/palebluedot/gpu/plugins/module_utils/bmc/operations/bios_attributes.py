@@ -4,50 +4,81 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.base import Bios, Bmc, Task
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.connect import open_bmc
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.deadline import wait_until
-from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import BadAnswer, InvalidInput
+from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import BadAnswer, Conflict, InvalidInput
 
 _SHOWS_WITHIN_S = 8.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Attributes under the names and values of this BIOS: as they are, as the next boot would leave them, as wanted."""
+
+    current: Mapping[str, Any]
+    before: Mapping[str, Any]
+    wanted: Mapping[str, Any]
+
+    @property
+    def differing(self) -> dict[str, Any]:
+        """What has to be staged."""
+        return {name: value for name, value in self.wanted.items() if self.before[name] != value}
+
+    @property
+    def drift(self) -> dict[str, dict[str, Any]]:
+        """What is not as wanted now, or would not be after the next boot."""
+        return {
+            name: {"current": self.current[name], "next_boot": self.before[name], "wanted": value}
+            for name, value in self.wanted.items()
+            if self.current[name] != value or name in self.differing
+        }
 
 
 def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     """Stage the attributes whose value after the next boot would not be the wanted one."""
     task: Task | None = None
     with open_bmc(params) as bmc:
-        bios = bmc.bios()
-        wanted = _wanted(bmc, bios, params["attributes"])
-        before = {name: bios.future(name) for name in wanted}
-        differing = {name: value for name, value in wanted.items() if before[name] != value}
-        if differing:
-            bmc.check_bios(differing)
-            if not check_mode:
-                task = bmc.set_bios(differing, apply_time=params["apply_time"])
-                # with a job that has yet to run, the pending values may show only when it does
-                bios = bmc.bios() if task else _read_back(bmc, differing)
-    current = {name: bios.current.get(name) for name in wanted}
+        plan = plan_bios(bmc, params["attributes"])
+        current = plan.current
+        if plan.differing and not check_mode:
+            task, bios = stage(bmc, plan, apply_time=params["apply_time"])
+            current = {name: bios.current.get(name) for name in plan.wanted}
     return {
-        "changed": bool(differing),
-        "pending": {name: value for name, value in wanted.items() if current[name] != value},
-        "reboot_required": current != wanted,
-        "drift": {
-            name: {"current": current[name], "next_boot": before[name], "wanted": wanted[name]}
-            for name in wanted
-            if current[name] != wanted[name] or name in differing
-        },
+        "changed": bool(plan.differing),
+        "pending": {name: value for name, value in plan.wanted.items() if current[name] != value},
+        "reboot_required": dict(current) != dict(plan.wanted),
+        "drift": Plan(current, plan.before, plan.wanted).drift,
         "task": asdict(task) if task else None,
-        "diff": {"before": {"attributes": before}, "after": {"attributes": wanted}},
+        "diff": {"before": {"attributes": dict(plan.before)}, "after": {"attributes": dict(plan.wanted)}},
     }
 
 
-def _wanted(bmc: Bmc, bios: Bios, attributes: dict[str, Any]) -> dict[str, Any]:
-    """The attributes under the names and types that this BIOS uses."""
-    unknown = [name for name in attributes if name not in bios.current]
-    resolved = {name: _name_of(name, bios) for name in unknown}
+def plan_bios(bmc: Bmc, attributes: Mapping[str, Any]) -> Plan:
+    """Compare, and check what differs against the machine's own registry: nothing is written before all of it is."""
+    bios = bmc.bios()
+    wanted = _wanted(bmc, bios, attributes)
+    plan = Plan({name: bios.current.get(name) for name in wanted}, {name: bios.future(name) for name in wanted}, wanted)
+    if plan.differing:
+        bmc.check_bios(plan.differing)
+        _check_clearing(bmc, bios, plan)
+    return plan
+
+
+def stage(bmc: Bmc, plan: Plan, *, apply_time: str) -> tuple[Task | None, Bios]:
+    """Write what differs and read it back."""
+    task = bmc.set_bios(plan.differing, apply_time=apply_time)
+    # with a job that has yet to run, the pending values may show only when it does
+    return task, bmc.bios() if task else _read_back(bmc, plan.differing)
+
+
+def _wanted(bmc: Bmc, bios: Bios, attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """The attributes under the names and in the types and spellings that this BIOS uses."""
+    resolved = {name: bios.own_name(name) for name in attributes}
     missing = [name for name, found in resolved.items() if found is None]
     if missing:
         raise InvalidInput(
@@ -57,30 +88,23 @@ def _wanted(bmc: Bmc, bios: Bios, attributes: dict[str, Any]) -> dict[str, Any]:
             answer=f"{len(bios.current)} attributes, none of that name",
             next="Correct the names; they change with vendor, model and BIOS version.",
         )
-    wanted = {}
-    for name, value in attributes.items():
-        own_name = resolved.get(name) or name
-        wanted[own_name] = _as_type_of(bios.current[own_name], value)
-    return wanted
+    return {own: bios.own_value(own, attributes[name]) for name, own in resolved.items() if own is not None}
 
 
-def _name_of(name: str, bios: Bios) -> str | None:
-    """Supermicro appends a suffix (QuietBoot#002E) that changes with the BIOS version."""
-    found = [own for own in bios.current if own.split("#")[0] == name]
-    return found[0] if len(found) == 1 else None
-
-
-def _as_type_of(current: Any, value: Any) -> Any:
-    """The wanted value in the type that the BIOS shows: Jinja and YAML turn 115200 and Yes into what they are not."""
-    if isinstance(current, bool):
-        if isinstance(value, str) and value.strip().lower() in ("true", "false"):
-            return value.strip().lower() == "true"
-    elif isinstance(current, int):
-        if isinstance(value, str) and value.strip().lstrip("-").isdigit():
-            return int(value)
-    elif isinstance(current, str) and isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    return value
+def _check_clearing(bmc: Bmc, bios: Bios, plan: Plan) -> None:
+    """A value that is staged and would have to be taken back, on a BMC that cannot."""
+    if bios.pending_clears:
+        return
+    stuck = {name: bios.pending[name] for name, value in plan.differing.items() if plan.current[name] == value}
+    if stuck:
+        raise Conflict(
+            f"the BMC has BIOS values staged and cannot take them back before the next boot: {stuck}",
+            code="pending_sticks",
+            host=bmc.host,
+            tried=f"comparing with {dict(plan.wanted)}",
+            answer=f"pending {stuck}",
+            next="Restart the server, which applies them, and run again.",
+        )
 
 
 def _read_back(bmc: Bmc, staged: dict[str, Any]) -> Bios:

@@ -27,7 +27,7 @@ from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.base import (
 )
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.deadline import Deadline
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.facets.licences import missing
-from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish import gpus, readings
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish import gpus, jobs, readings
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish.licences import RedfishLicences
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish.power import RedfishPower, power_state_of
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish.registry import (
@@ -193,6 +193,23 @@ class RedfishBmc(Bmc):
             root = self.root(deadline)
             self._known_profile = vendors.profile_for(root, system or self.system(deadline))
         return self._known_profile
+
+    def check_lockdown(self, deadline: Deadline) -> None:
+        """Raise `Conflict` where the BMC is set to take no changes: it would refuse the one or the other half way."""
+        lockdown = self.profile(deadline).lockdown
+        if lockdown is None:
+            return
+        path, attribute, value = lockdown
+        found = table((self.transport.get_optional(path, deadline) or {}).get("Attributes"))
+        if found.get(attribute) == value:
+            raise Conflict(
+                "the BMC is locked down and takes no changes",
+                code="lockdown",
+                host=self.host,
+                tried=f"reading {attribute}",
+                answer=value,
+                next="Lift the lockdown on the BMC, and run again.",
+            )
 
     # -- power --------------------------------------------------------------------------------------------------------
 
@@ -494,7 +511,14 @@ class RedfishBmc(Bmc):
         deadline = self.deadline()
         bios, _path = self._bios(deadline)
         pending = self.transport.get_optional(self._pending_path(bios, deadline), deadline) or {}
-        return Bios(table(bios.get("Attributes")), table(pending.get("Attributes")))
+        profile = self.profile(deadline)
+        return Bios(
+            table(bios.get("Attributes")),
+            table(pending.get("Attributes")),
+            name_suffix=profile.bios_name_suffix,
+            synonyms=profile.bios_synonyms,
+            pending_clears=profile.bios_pending_clears,
+        )
 
     def _bios(self, deadline: Deadline) -> tuple[dict[str, Any], str]:
         path = link(self.system(deadline), "Bios")
@@ -513,6 +537,8 @@ class RedfishBmc(Bmc):
         self.transport.use_session()
         deadline = self.deadline()
         bios, _path = self._bios(deadline)
+        self.check_lockdown(deadline)
+        jobs.check_queue(self, deadline)
         name = text(bios.get("AttributeRegistry"))
         if name is None:
             return
@@ -546,7 +572,8 @@ class RedfishBmc(Bmc):
                 "@odata.type": "#Settings.v1_1_0.PreferredApplyTime",
                 "ApplyTime": wanted,
             }
-        return task_of(self.transport.patch(path, body, deadline, etag=etag))
+        task = task_of(self.transport.patch(path, body, deadline, etag=etag))
+        return task if task is not None or wanted != "OnReset" else jobs.of_staged(self, self.deadline())
 
     # -- readings -----------------------------------------------------------------------------------------------------
 

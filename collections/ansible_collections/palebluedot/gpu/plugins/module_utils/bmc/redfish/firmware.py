@@ -96,6 +96,7 @@ class RedfishFirmware(Firmware):
     def prepare(self, image: str, targets: Sequence[str], *, apply_time: str) -> Update:
         deadline = self._bmc.deadline()
         service = self._service(deadline)
+        self._bmc.check_lockdown(deadline)
         if service.get("ServiceEnabled") is False:
             raise self._unsupported("updates now", "ServiceEnabled", "the UpdateService is switched off")
         RedfishLicences(self._bmc).require("firmware_update")

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 # Task.TaskState of a task that will change no more.
 ENDED_WELL = frozenset({"Completed"})
 ENDED = ENDED_WELL | {"Exception", "Killed", "Cancelled", "Interrupted"}
+# and of an iDRAC's own jobs, which have a JobState
+ENDED |= {"CompletedWithErrors", "Failed", "RebootCompleted", "RebootFailed"}
 
 
 def task_of(answer: Answer) -> Task | None:
@@ -47,11 +49,10 @@ def wait_for(bmc: RedfishBmc, task: Task, wait_timeout: float) -> Task:
         found = bmc.transport.get_optional(uri, Deadline(min(bmc.timeout, max(patience.remaining(), 1.0))))
         return gone if found is None else found
 
-    done, found = wait_until(
-        read, lambda body: text(body.get("TaskState")) in ENDED, patience.remaining(), sleep=bmc.sleep
-    )
-    state = text(found.get("TaskState"))
-    said = "; ".join(message for item in tables(found.get("Messages")) if (message := text(dig(item, "Message"))))
+    done, found = wait_until(read, lambda body: _state(body) in ENDED, patience.remaining(), sleep=bmc.sleep)
+    state = _state(found)
+    messages = [text(dig(item, "Message")) for item in tables(found.get("Messages"))] or [text(found.get("Message"))]
+    said = "; ".join(message for message in messages if message)
     facts: dict[str, Any] = {
         "host": bmc.host,
         "tried": f"waiting for the task {uri}",
@@ -63,6 +64,12 @@ def wait_for(bmc: RedfishBmc, task: Task, wait_timeout: float) -> Task:
             next="Raise wait_timeout, or look at the task again later: the BMC goes on with it.",
             **facts,
         )
-    if state not in ENDED_WELL:
+    # some firmware calls every task that has ended Completed, and says in its status how it went
+    if state not in ENDED_WELL or text(found.get("TaskStatus")) == "Critical":
         raise Refused("the BMC's task failed", code="task_failed", next="See what the BMC says of it.", **facts)
     return Task(uri, state, integer(number(found.get("PercentComplete"))))
+
+
+def _state(body: dict[str, Any]) -> str | None:
+    """A Task's state, or a job's: an iDRAC follows what it will do at the next boot by jobs."""
+    return text(body.get("TaskState")) or text(body.get("JobState"))

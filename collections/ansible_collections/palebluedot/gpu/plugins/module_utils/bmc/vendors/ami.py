@@ -12,6 +12,8 @@ from __future__ import annotations
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.vendors.profile import Match, Profile
 
 _UPLOAD = "/redfish/v1/UpdateService/upload"
+_TPM_ENABLE = (("TpmSupport", "Enable"),)
+_TPM_CLEAR = (("TpmSupport", "Enable"), ("TpmOperation", "TPM Clear"))
 _RESET_TYPES = ("On", "ForceOff", "GracefulShutdown", "ForceRestart")
 
 AMI_DGX = Profile(
@@ -35,6 +37,8 @@ AMI_DGX = Profile(
     boot_whole=True,
     bios_settings="SD",
     reset_types=_RESET_TYPES,
+    tpm_enable=_TPM_ENABLE,
+    tpm_clear=_TPM_CLEAR,
     firmware_parent=("Oem", "Ami", "Parent"),
     firmware_push=_UPLOAD,
     media_places=("Managers",),
@@ -53,6 +57,8 @@ AMI = Profile(
     boot_whole=True,
     bios_settings="SD",
     reset_types=_RESET_TYPES,
+    tpm_enable=_TPM_ENABLE,
+    tpm_clear=_TPM_CLEAR,
     firmware_parent=("Oem", "Ami", "Parent"),
     firmware_push=_UPLOAD,
 )

@@ -28,6 +28,14 @@ DELL = Profile(
     lockout_window_s=60.0,
     # without an apply time the attributes are staged and never get a job
     bios_apply_time="OnReset",
+    bios_jobs="/redfish/v1/Managers/iDRAC.Embedded.1/Oem/Dell/Jobs",
+    lockdown=(
+        "/redfish/v1/Managers/iDRAC.Embedded.1/Oem/Dell/DellAttributes/iDRAC.Embedded.1",
+        "Lockdown.1.SystemLockdown",
+        "Enabled",
+    ),
+    tpm_enable=(("TpmSecurity", "On"), ("Tpm2Hierarchy", "Enabled")),
+    tpm_clear=(("TpmSecurity", "On"), ("Tpm2Hierarchy", "Clear")),
     # Installed-159-1.13.2__BIOS.Setup.1-1: the version is in the id, and Previous- and Current- stand beside it
     firmware_id=r"Installed-.*?__(?P<id>.+)",
     # an On that follows an off too closely is answered 409

@@ -21,6 +21,8 @@ HPE = Profile(
     # media by URL is "scripted virtual media"; iLO lists what its licence switches on
     licence_needs=(LicenceNeed("virtual_media", r"\bVMScript\b|Advanced", "iLO Advanced"),),
     bios_settings="settings",
+    tpm_enable=(("TpmVisibility", "Visible"),),
+    tpm_clear=(("Tpm2Operation", "Clear"),),
     # iLO 5 answers an update 200 and makes no task
     firmware_state=("Oem", "Hpe", "State"),
     # iLO's warm boot; ForceRestart is a cold one

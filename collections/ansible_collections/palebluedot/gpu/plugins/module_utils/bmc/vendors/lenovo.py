@@ -26,6 +26,7 @@ LENOVO = Profile(
     lockout_tries=5,
     lockout_window_s=3600.0,
     bios_settings="Pending",
+    tpm_clear=(("TrustedComputingGroup_DeviceOperation", "Clear"),),
     # XCC refuses Continuous
     persistent_boot=False,
     restart=("GracefulRestart", "ForceRestart"),

@@ -68,10 +68,18 @@ class Profile:
     :param uefi_target_alone: some firmware takes a UefiTarget only without Enabled beside it.
     :param bios_settings: last segment of the path of the pending BIOS attributes, where Bios has no link to it.
     :param bios_apply_time: the ``@Redfish.SettingsApplyTime`` that must go with BIOS attributes.
+    :param bios_name_suffix: regular expression of what the BIOS appends to attribute names.
+    :param bios_synonyms: pairs of values of which an attribute takes the one or the other.
+    :param bios_pending_clears: whether a staged BIOS value can be taken back before the next boot.
+    :param bios_jobs: collection of the jobs that carry out staged BIOS attributes, where one has to end before another.
+    :param late_boot_options: boot options that BIOS attributes bring appear only after a boot with them.
+    :param lockdown: resource, attribute and value that say that the BMC takes no changes at all.
     :param reset_types: ResetTypes, where neither the action nor its ActionInfo says.
     :param restart: ResetTypes for ``reset``, best first; none: off, then on.
     :param power_cycle: ResetTypes for ``cycle``, best first; where none is offered: off, then on.
     :param serial_in_root: where the service root, which everybody may read, holds the server's serial number.
+    :param tpm_enable: BIOS attributes and values that make the TPM usable; empty: not known.
+    :param tpm_clear: those that clear it at the next boot.
     :param firmware_id: what of a SoftwareInventory's Id names the component (group ``id``); what does not match is not
         running firmware.
     :param firmware_parent: names of the property that says what a component is updated as a part of.
@@ -113,9 +121,17 @@ class Profile:
     uefi_target_alone: bool = False
     bios_settings: str = "Settings"
     bios_apply_time: str | None = None
+    bios_name_suffix: str = ""
+    bios_synonyms: tuple[tuple[str, str], ...] = ()
+    bios_pending_clears: bool = True
+    bios_jobs: str | None = None
+    late_boot_options: bool = False
+    lockdown: tuple[str, str, str] | None = None
     reset_types: tuple[str, ...] = ("On", "ForceOff", "GracefulShutdown", "ForceRestart")
     restart: tuple[str, ...] = ("ForceRestart", "PowerCycle")
     power_cycle: tuple[str, ...] = ("PowerCycle",)
+    tpm_enable: tuple[tuple[str, str], ...] = ()
+    tpm_clear: tuple[tuple[str, str], ...] = ()
     firmware_id: str = r"(?P<id>.+)"
     firmware_parent: tuple[str, ...] = ()
     firmware_push: str | None = None

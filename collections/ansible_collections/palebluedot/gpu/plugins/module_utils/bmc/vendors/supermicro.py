@@ -31,6 +31,14 @@ SUPERMICRO = Profile(
     # "Health Event Log"
     sel_logs=("SEL", "Log1"),
     lifecycle_logs=("MaintenanceEventLog", "AuditLog"),
+    # QuietBoot#002E, and on newer ones QuietBoot_0A1B: the suffix changes with the BIOS version
+    bios_name_suffix=r"[#_][0-9A-F]{4,}",
+    bios_synonyms=(("Enable", "Enabled"), ("Disable", "Disabled")),
+    bios_pending_clears=False,
+    tpm_enable=(("SecurityDeviceSupport", "Enable"),),
+    tpm_clear=(("PendingOperation", "TPM Clear"),),
+    # UEFI HTTP appears among the boot options only after HTTP boot was enabled and the server has booted
+    late_boot_options=True,
 )
 
 PROFILES = (SUPERMICRO,)
