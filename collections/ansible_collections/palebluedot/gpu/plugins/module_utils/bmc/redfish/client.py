@@ -52,6 +52,7 @@ from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.values import 
     texts,
 )
 from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import (
+    Conflict,
     InvalidInput,
     NotFound,
     Unsupported,
