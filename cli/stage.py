@@ -53,6 +53,7 @@ class Stage:
     servers: int = 8
     delays: str = "demo"
     vendor: str = "ami"
+    switches: tuple[str, ...] = ()
     facts: dict[str, Any] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
     supervisor: children.Supervisor = field(default_factory=lambda: children.Supervisor({}))
@@ -83,9 +84,12 @@ class Stage:
 
     def start_lab(self) -> None:
         """The lab; fills `facts`."""
+        options = ["--servers", str(self.servers), "--delays", self.delays, "--vendor", self.vendor]
+        if self.switches:
+            options += ["--switches", ",".join(self.switches)]
         self.facts = lab.start_lab(
             self.lab_directory,
-            ["--servers", str(self.servers), "--delays", self.delays, "--vendor", self.vendor],
+            options,
             env=self._marked(),
             with_parent=True,
         )

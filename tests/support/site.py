@@ -37,7 +37,7 @@ Json = dict[str, Any]
 class Site:
     """Use as a context manager. ``operator`` may run playbooks, ``ada`` is a user with a quota of ``quota`` GPUs.
 
-    Without ``discover`` the record knows networks and switches, and no server.
+    Without ``discover`` the record knows networks and switches, and no server. ``switches`` is what each switch runs.
     """
 
     def __init__(
@@ -49,8 +49,9 @@ class Site:
         quota: int = 64,
         environment: dict[str, str] | None = None,
         discover: bool = True,
+        switches: tuple[str, ...] = (),
     ) -> None:
-        self.stage = Stage(directory, servers=servers, delays=delays)
+        self.stage = Stage(directory, servers=servers, delays=delays, switches=switches)
         self.quota = quota
         self.discover = discover
         self.settings = environment or {}
