@@ -549,6 +549,7 @@ class RedfishTransport:
             "host": self.host,
             "tried": f"{method} {path}",
             "answer": f"{status} {said}".strip(),
+            "details": {"status": status, "message_ids": sorted(ids)},
         }
         lowered = said.lower()
         if "PasswordChangeRequired" in ids:

@@ -16,5 +16,7 @@ NOT_NOW = frozenset(
         "ActionParameterValueConflict",  # iDRAC 10: an on just after an off
     }
 )
+# Events are subscribed to in vain while the BMC's alerts are switched off.
+ALERTS_OFF = frozenset({"SYS553"})  # iDRAC: IPMILan.1.AlertEnable
 # Every session that the BMC holds is taken.
 NO_MORE_SESSIONS = frozenset({"SessionLimitExceeded", "RAC0218"})  # Base registry, iDRAC
