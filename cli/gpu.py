@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -196,6 +197,12 @@ def _overview(as_json: bool) -> None:
         console.out.print(console.table(workflows, ["id", "kind", "status", "executor", "attempt"]))
 
 
+def cannot(server: Mapping[str, Any]) -> list[str]:
+    """What a server's BMC does not do for want of a licence, one line each."""
+    missing = (server.get("capabilities") or {}).get("cannot") or {}
+    return [f"cannot do {what.replace('_', ' ')}: {why}" for what, why in sorted(missing.items())]
+
+
 @click.command()
 @click.argument("thing", required=False)
 @click.option("--watch", is_flag=True, help="For a workflow: show its steps until it is over.")
@@ -239,6 +246,8 @@ def status(thing: str | None, watch: bool, as_json: bool) -> None:
         return
     rows = [{"field": name, "value": value} for name, value in found.items() if not isinstance(value, list | dict)]
     console.out.print(console.table(rows, ["field", "value"]))
+    for line in cannot(found):
+        console.out.print(f"[yellow]{line}[/]", soft_wrap=True)
     if thing.startswith("alloc_"):
         console.out.print(console.table(found["servers"], ["name", "state", "rank", "address", "ssh_port", "ssh_user"]))
         if found["status"] == "failed":

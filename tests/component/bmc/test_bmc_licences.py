@@ -9,7 +9,11 @@ from typing import Any
 
 import pytest
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.connect import open_bmc
-from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.operations import bmc_info, firmware
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.operations import (
+    bmc_info,
+    bmc_virtual_media,
+    firmware,
+)
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish.licences import RedfishLicences
 from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import LicenceMissing
 
@@ -43,6 +47,14 @@ def dell(description: str, state: str = "Enabled") -> dict[str, Any]:
         "/redfish/v1/LicenseService/Licenses": collection(one),
         one: {"Id": "FD1", "Name": "FD1", "Description": description, "Status": {"State": state}},
     }
+
+
+def dell_of_today(description: str) -> dict[str, Any]:
+    resources = dell("x")
+    one = resources["/redfish/v1/LicenseService/Licenses/FD1"]
+    del one["Description"]
+    one["Oem"] = {"Dell": {"DellLicense": {"LicenseDescription": [description]}}} if description else {}
+    return resources
 
 
 def dell_before_dmtf(description: str) -> dict[str, Any]:
@@ -90,12 +102,25 @@ def licences(start_replay: Any) -> Callable[[Any], RedfishLicences]:
         (supermicro(), []),
         (dell("iDRAC9 15g Enterprise License"), ["iDRAC9 15g Enterprise License"]),
         (dell_before_dmtf("iDRAC9 Express License"), ["iDRAC9 Express License"]),
+        (dell_of_today("iDRAC9 16G Express License"), ["iDRAC9 16G Express License"]),
+        (dell_of_today(""), [None]),
         (hpe("iLO Standard"), ["iLO Standard"]),
         (lenovo("XCC2 Platinum Upgrade"), ["XCC2 Platinum Upgrade"]),
         (machine("Supermicro"), None),
         (machine("AMI"), None),
     ],
-    ids=["supermicro", "supermicro without", "dell", "dell before DMTF", "hpe", "lenovo", "not told", "none wanted"],
+    ids=[
+        "supermicro",
+        "supermicro without",
+        "dell",
+        "dell before DMTF",
+        "dell of today",
+        "nameless",
+        "hpe",
+        "lenovo",
+        "not told",
+        "none wanted",
+    ],
 )
 def test_the_licences_of_each_vendor_are_read(licences: Any, resources: Any, names: list[str] | None) -> None:
     found = licences(resources).known()
@@ -108,11 +133,12 @@ def test_the_licences_of_each_vendor_are_read(licences: Any, resources: Any, nam
         (supermicro(), "virtual_media", "SFT-OOB-LIC or SFT-DCMS-SINGLE"),
         (supermicro(), "firmware_update", "SFT-OOB-LIC or SFT-DCMS-SINGLE"),
         (dell("iDRAC9 Express License"), "virtual_media", "iDRAC Enterprise or Datacenter"),
+        (dell_of_today("iDRAC9 16G Express License"), "virtual_media", "iDRAC Enterprise or Datacenter"),
         (dell_before_dmtf("iDRAC9 Basic"), "virtual_media", "iDRAC Enterprise or Datacenter"),
         (dell("iDRAC9 Enterprise License"), "telemetry", "iDRAC Datacenter"),
         (dell("iDRAC9 Datacenter License", state="Disabled"), "telemetry", "iDRAC Datacenter"),
         (hpe("iLO Standard", VM=True, VMScript=False), "virtual_media", "iLO Advanced"),
-        (lenovo("XClarity Controller Advanced Upgrade"), "virtual_media", "Platinum"),
+        (lenovo("XClarity Controller Standard"), "virtual_media", "Platinum"),
     ],
 )
 def test_what_a_licence_forbids_is_said_with_its_name(licences: Any, resources: Any, what: str, called: str) -> None:
@@ -133,6 +159,7 @@ def test_what_a_licence_forbids_is_said_with_its_name(licences: Any, resources: 
         (hpe("iLO Something", VMScript=True), "virtual_media"),
         (lenovo("XClarity Controller Enterprise Upgrade"), "virtual_media"),
         (machine("Supermicro"), "virtual_media"),
+        (dell_of_today(""), "virtual_media"),
         (machine("Acme"), "virtual_media"),
     ],
 )
@@ -171,6 +198,23 @@ def test_firmware_is_not_sent_to_a_bmc_whose_licence_forbids_it(start_replay: An
             firmware.run(bmc.params(**wanted, wait=True, wait_timeout=5), check_mode)
         assert "SFT-OOB-LIC" in str(caught.value)
     assert [request for request in bmc.requests("POST", "PATCH", "PUT") if "/Sessions" not in request] == []
+
+
+def test_an_image_is_not_inserted_where_a_licence_forbids_it(start_replay: Any) -> None:
+    media = f"{MANAGER}/VirtualMedia"
+    resources = hpe("iLO Standard", VMScript=False)
+    resources[MANAGER]["VirtualMedia"] = {"@odata.id": media}
+    resources[media] = collection(f"{media}/2")
+    insert = {"#VirtualMedia.InsertMedia": {"target": f"{media}/2/Actions/VirtualMedia.InsertMedia"}}
+    drive = {"@odata.id": f"{media}/2", "Id": "2", "MediaTypes": ["CD", "DVD"], "Inserted": False, "Actions": insert}
+    resources[f"{media}/2"] = drive
+    bmc = start_replay(resources)
+    wanted = {"image": "http://192.0.2.1/rescue.iso", "write_protected": True, "wait": True, "wait_timeout": 5}
+    for check_mode in (True, False):
+        with pytest.raises(LicenceMissing, match=r"mounting virtual media needs a licence.*iLO Advanced"):
+            bmc_virtual_media.run(bmc.params(**wanted, state="inserted"), check_mode)
+    assert [request for request in bmc.requests("POST", "PATCH", "PUT") if "/Sessions" not in request] == []
+    assert not bmc_virtual_media.run(bmc.params(**{**wanted, "image": None}, state="ejected"), False)["changed"]
 
 
 def info(bmc: Any) -> dict[str, Any]:

@@ -16,13 +16,14 @@ from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import Lice
 
 @dataclass(frozen=True)
 class Licence:
-    """One licence. ``name`` is what the vendor calls it; ``features`` what the BMC says that it switches on.
+    """One licence. ``name`` is what the vendor calls it, None where the BMC shows a key's number only; ``features`` what
+    the BMC says that it switches on.
 
     ``valid`` is False where the BMC says that it has expired or is disabled. Keys are never read out.
     """
 
     id: str
-    name: str
+    name: str | None
     kind: str | None = None
     expires: str | None = None
     valid: bool = True
@@ -33,7 +34,7 @@ class Licence:
 
     @property
     def described(self) -> str:
-        return " ".join((self.name, *self.features))
+        return " ".join((self.name or "", *self.features))
 
 
 class Licences(ABC):
@@ -71,7 +72,7 @@ class Licences(ABC):
                     f"{WORDS.get(what, what)} needs a licence that this BMC does not have: {need.called}",
                     host=self.host,
                     tried="reading the BMC's licences; nothing was written",
-                    answer=f"it has {', '.join(each.name for each in licences) or 'none'}",
+                    answer=f"it has {', '.join(each.name or each.id for each in licences) or 'none'}",
                     next=f"Install {need.called} on the BMC, or do it another way.",
                 )
 
@@ -80,8 +81,11 @@ WORDS = {"virtual_media": "mounting virtual media", "firmware_update": "updating
 
 
 def granted(need: LicenceNeed, licences: Iterable[Licence]) -> bool:
-    """Whether one of the valid licences is what is needed."""
-    return any(licence.valid and re.search(need.pattern, licence.described, re.I) for licence in licences)
+    """Whether one of the valid licences is what is needed, or may be: one without a name can be any."""
+    return any(
+        licence.valid and (licence.name is None or re.search(need.pattern, licence.described, re.I))
+        for licence in licences
+    )
 
 
 def missing(needs: Iterable[LicenceNeed], licences: Sequence[Licence]) -> dict[str, str]:

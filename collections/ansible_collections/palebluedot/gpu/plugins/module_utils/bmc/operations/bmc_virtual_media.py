@@ -12,6 +12,7 @@ from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.base import An
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.connect import open_bmc
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.deadline import wait_until
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.facets.virtual_media import Image, Slot, VirtualMedia
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish.licences import RedfishLicences
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish.virtual_media import RedfishVirtualMedia
 from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import BadAnswer, NotFound
 
@@ -33,6 +34,8 @@ def run(params: Params, check_mode: bool) -> dict[str, Any]:
             target = None
             wanted = {slot.id: replace(slot, inserted=False, image=None) for slot in chosen if slot.inserted}
         after = before
+        if wanted and params["state"] == "inserted":
+            bmc.facet(redfish=RedfishLicences).require("virtual_media")
         if wanted and not check_mode:
             _carry_out(media, [slot for slot in before if slot.id in wanted], params)
             after = _read_back(media, wanted, params)

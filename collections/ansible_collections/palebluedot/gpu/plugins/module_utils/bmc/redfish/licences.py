@@ -88,16 +88,19 @@ class RedfishLicences(Licences):
 
 def _licence(body: dict[str, Any], id: str) -> Licence:
     """A licence from whichever vendor's resource."""
-    name = (
-        text(body.get("License"))  # HPE
-        or next(iter(texts(body.get("LicenseDescription"))), None)  # Dell
-        or text(body.get("Description"))  # DMTF: Name is the key's number on a Dell
-        or text(body.get("Name"))
+    number = text(body.get("Id")) or id
+    names = (
+        text(body.get("License")),  # HPE
+        *texts(body.get("LicenseDescription")),  # Dell
+        *texts(dig(body, "Oem", "Dell", "DellLicense", "LicenseDescription")),
+        text(body.get("Description")),  # DMTF: Name is the key's number on a Dell
+        text(body.get("Name")),
     )
+    name = next((each for each in names if each not in (None, number)), None)
     state = text(dig(body, "Status", "State")) or text(body.get("LicensePrimaryStatus")) or text(body.get("Status"))
     return Licence(
-        id=text(body.get("Id")) or id,
-        name=name or id,
+        id=number,
+        name=name,
         kind=text(body.get("LicenseType")),
         expires=text(body.get("ExpirationDate"))
         or text(body.get("LicenseEndDate"))

@@ -20,7 +20,12 @@ LENOVO = Profile(
     name="lenovo_xcc",
     match=Match(vendor=r"^Lenovo"),
     licence_path="Oem/Lenovo/FoD/Keys",
-    licence_needs=(LicenceNeed("virtual_media", r"Enterprise|Platinum", "XCC Enterprise (XCC2: Platinum) Upgrade"),),
+    # the standard level mounts nothing; which upgrade opens which way of mounting differs between generations
+    licence_needs=(
+        LicenceNeed(
+            "virtual_media", r"Advanced|Enterprise|Platinum", "XCC Advanced or Enterprise (XCC2: Platinum) Upgrade"
+        ),
+    ),
     factory_accounts=(("USERID", "PASSW0RD"),),
     # counts failures until a login succeeds, and locks for as long as an hour: so few, and an hour
     lockout_tries=5,
