@@ -18,12 +18,23 @@ class Fault:
     ``match`` is a pattern over ``"<method> <path>"`` such as ``GET /redfish/*``; ``*`` is everything of the layer.
     ``kind`` and ``value`` mean what the layer says they mean:
 
-    - redfish: ``status`` (value: HTTP status), ``latency`` (value: real seconds), ``drop`` (connection reset), ``hang``
-      (no answer ever), ``garbage`` (not JSON), ``wrong`` (value: name of the property left out; without it a list is
-      answered), ``refuse`` (nobody listens, until the fault is removed: the count does not matter)
-    - machine: ``power_stuck``, ``post_hang``, ``gpu_missing`` (value: GPU number from 1), ``disk_error``,
-      ``os_broken``, ``volume_failed``, ``firmware_failed``, ``firmware_old``, ``odd_dates`` (value: the ``Created`` of
-      all log entries, null for none); their method and path stand in ``lab/machine.py``
+    - redfish, in place of the request: ``status`` (value: HTTP status, or ``{status, message_id, message,
+      retry_after}``), ``latency`` (value: real seconds), ``drop`` (connection reset), ``hang`` (no answer ever),
+      ``garbage`` (not JSON), ``unread_parent`` (404 until the resource above was read), ``refuse`` (nobody listens,
+      until the fault is removed: the count does not matter)
+    - redfish, after the request was carried out: ``wrong`` (value: name of the property left out; without it a list is
+      answered), ``merge`` (value: a JSON merge patch onto what is read), ``until_reset`` (the same, until the BMC is
+      restarted), ``no_location`` (200 without body and Location), ``lies`` (value as of ``status``: it worked and says
+      that it failed), ``drop_after`` (connection reset), ``half`` (half an answer, then a reset), ``trickle`` (value:
+      seconds for each byte)
+    - redfish, standing: ``unlicensed`` (Lenovo's and Supermicro's licences are gone)
+    - ipmi: ``status`` (value: completion code), ``latency``, ``hang`` (commands are not answered), ``checksum``
+      (carried out, and the answer's checksum is wrong), ``integrity`` (the same with the packet's authentication
+      code), ``silent`` (standing: nothing is answered at all, not even a ping)
+    - machine: ``power_stuck``, ``post_hang``, ``nic_drops`` (the network card is gone in this POST), ``gpu_missing``
+      (value: GPU number from 1), ``disk_error``, ``os_broken``, ``volume_failed``, ``firmware_failed``,
+      ``firmware_old``, ``odd_dates`` (value: the ``Created`` of all log entries, null for none); their method and path
+      stand in ``lab/machine.py``
 
     ``count`` is how often it still strikes; None is until removed.
     """

@@ -7,7 +7,8 @@ Faults of layer ``machine`` are picked with these methods and paths:
 
 ===================  ==========================================================================================
 ``power <action>``   ``power_stuck``: the order is accepted and nothing happens
-``post``             ``post_hang``: POST never ends
+``post``             ``post_hang``: POST never ends; ``nic_drops``: the network card is not there in this POST, and a
+                     boot order that names it is not taken over
 ``image|file|erase`` ``<device>``: the drive fails (``disk_error``)
 ``os boot``          ``os_broken``: the installed system does not come up
 ``gpu``              ``gpu_missing`` (standing): the GPU is not on the bus
@@ -321,6 +322,7 @@ class Machine:
         if fault is not None and fault.kind == "post_hang":
             await asyncio.Event().wait()
         await self.world.clock.sleep(self.world.delays.post_s)
+        self._enumerate(nic=fault is None or fault.kind != "nic_drops")
         self._apply_pending()
         self.in_post = False
         for device in self._boot_devices():
@@ -329,6 +331,19 @@ class Machine:
                 return ended
         await asyncio.Event().wait()  # sits in the firmware until somebody acts
         raise AssertionError("unreachable")
+
+    def _enumerate(self, nic: bool) -> None:
+        """Boot options are what POST finds. The references of a card that is gone leave the boot order, and when it is
+        back they are the last of it."""
+        found = tuple(option for option in boot_options(self.mac) if nic or option.device not in ("pxe", "http"))
+        if found == self.boot_options:
+            return
+        references = [option.reference for option in found]
+        kept = [reference for reference in self.boot_order if reference in references]
+        self.boot_order = kept + [reference for reference in references if reference not in kept]
+        self.boot_options = found
+        self.bmc.boot_order_pending = None
+        self.world.log.add(self.name, "machine", "boot_order.reverted", nic=nic, order=list(self.boot_order))
 
     def _apply_pending(self) -> None:
         """POST takes over what was set aside for it."""

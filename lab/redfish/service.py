@@ -20,9 +20,8 @@ from urllib.parse import unquote
 from aiohttp import web
 
 from lab.bmc import Account
-from lab.faults import Fault
 from lab.machine import Machine
-from lab.redfish import load_resources
+from lab.redfish import faulty, load_resources
 from lab.redfish.errors import RedfishError
 from lab.redfish.events import Subscriptions
 from lab.redfish.multipart import read_form
@@ -50,6 +49,7 @@ class RedfishBmc:
         self.state = machine.bmc
         self.clock = machine.world.clock
         self.vendor = vendor(machine.config.vendor)
+        self.seen: set[str] = set()  # paths that were read since the BMC started
         self.oem: dict[str, Any] = {}  # what only this vendor's BMC remembers
         self.sessions = Sessions(self.vendor.session_timeout_s, limit=self.vendor.max_sessions)
         self.tasks = Tasks(self.clock)
@@ -113,28 +113,45 @@ class RedfishBmc:
         if self.state.resets != self._resets:  # restarted: nobody is logged in any more
             self._resets = self.state.resets
             self.sessions.clear()
+            self.seen.clear()
         if self.state.away or self._idle_too_long(request):
             return _drop(request)
         fault = self.machine.world.faults.pick(self.machine.name, "redfish", request.method, path)
-        if fault is not None and (early := await self._strike(request, fault)) is not None:
-            return early
+        try:
+            early = await faulty.before(self, request, path, fault) if fault is not None else None
+            if isinstance(early, web.Response):
+                return early
+            answer = early or await self._carried_out(request, path)
+            if fault is not None and early is None:
+                answer = faulty.after(self, request, fault, answer)
+            response = self._respond(request, path, answer)
+            if fault is not None and fault.kind in ("half", "trickle"):
+                return await faulty.partly(request, response, fault)
+        except faulty.Drop:
+            return _drop(request)
+        return response
+
+    async def _carried_out(self, request: web.BaseRequest, path: str) -> Answer:
         try:
             answer = await self._answer(request, path)
         except RedfishError as error:
             headers = {"WWW-Authenticate": 'Basic realm="Redfish"'} if error.status == 401 else {}
-            answer = Answer(error.status, self.vendor.error_body(error), {**headers, **error.headers})
+            return Answer(error.status, self.vendor.error_body(error), {**headers, **error.headers})
         except Exception:
             logger.exception("%s %s on %s", request.method, path, self.machine.name)
-            answer = Answer(500, self.vendor.error_body(RedfishError("GeneralError")))
-        body: Any = answer.body
-        if body is not None and path.removeprefix(ROOT).startswith(self.vendor.only_gzip or "\0"):
-            if "gzip" not in request.headers.get("Accept-Encoding", "gzip"):
-                return _respond(request, Answer(406), self.vendor.error_body(RedfishError("GeneralError", status=406)))
-            answer.headers["Content-Encoding"] = "gzip"
-            body = gzip.compress(json.dumps(body).encode())
-        if fault is not None and fault.kind == "wrong":
-            body = _wrong(body, fault)
-        return _respond(request, answer, body)
+            return Answer(500, self.vendor.error_body(RedfishError("GeneralError")))
+        if request.method == "GET":
+            self.seen.add(path)
+        return answer
+
+    def _respond(self, request: web.BaseRequest, path: str, answer: Answer) -> web.Response:
+        """The answer on its way out; what a vendor only sends compressed is 406 to who takes no gzip."""
+        if answer.body is None or not path.removeprefix(ROOT).startswith(self.vendor.only_gzip or "\0"):
+            return _respond(request, answer, answer.body)
+        if "gzip" not in request.headers.get("Accept-Encoding", "gzip"):
+            return _respond(request, Answer(406), self.vendor.error_body(RedfishError("GeneralError", status=406)))
+        zipped = gzip.compress(json.dumps(answer.body).encode())
+        return _respond(request, Answer(answer.status, None, {**answer.headers, "Content-Encoding": "gzip"}), zipped)
 
     def _idle_too_long(self, request: web.BaseRequest) -> bool:
         """Whether this connection was unused for longer than the vendor keeps one."""
@@ -143,20 +160,6 @@ class RedfishBmc:
             return False
         last, self._used_at[request.transport] = self._used_at.get(request.transport), now
         return last is not None and now - last > limit
-
-    async def _strike(self, request: web.BaseRequest, fault: Fault) -> web.StreamResponse | None:
-        if fault.kind == "latency":
-            await asyncio.sleep(float(fault.value or 1))
-        elif fault.kind in ("drop", "refuse"):
-            return _drop(request)
-        elif fault.kind == "hang":
-            await asyncio.Event().wait()
-        elif fault.kind == "garbage":
-            return web.Response(text="<html>lighttpd</html>\x00{", content_type="application/json")
-        elif fault.kind == "status":
-            status = int(fault.value or 500)
-            return _respond(request, Answer(status), RedfishError("GeneralError", status=status).body())
-        return None
 
     async def _answer(self, request: web.BaseRequest, path: str) -> Answer:
         if path == "/redfish":
@@ -309,13 +312,6 @@ def _drop(request: web.BaseRequest) -> web.Response:
     if request.transport is not None:
         request.transport.abort()
     return web.Response(status=503)  # reaches nobody
-
-
-def _wrong(body: Any, fault: Fault) -> Any:
-    """JSON of a shape nobody expects: one property less, or a list."""
-    if fault.value and isinstance(body, dict):
-        return {name: value for name, value in body.items() if name != fault.value}
-    return ["not", "what", "you", "asked", "for"]
 
 
 def _authorize(account: Account, path: str, method: str, vendor: Surface) -> None:

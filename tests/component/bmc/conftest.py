@@ -26,6 +26,7 @@ from lab.faults import FaultSet
 from lab.log import WriteLog
 from lab.machine import Machine, World
 from lab.pki import CertificateAuthority
+from lab.redfish.managers import restart
 from lab.redfish.service import RedfishBmc
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -252,8 +253,35 @@ class LabBmc:
 
     def fault(self, kind: str, match: str = "*", value: Any = None, count: int | None = None) -> None:
         add = self.machine.world.faults.add
-        layer = "machine" if kind in ("power_stuck", "gpu_missing", "odd_dates") else "redfish"
+        layer = "machine" if kind in ("power_stuck", "gpu_missing", "odd_dates", "nic_drops") else "redfish"
         self._loop.call(lambda: add(self.machine.name, layer, kind, match, value, count))
+
+    def until(self, condition: Callable[[], bool], seconds: float = 5) -> None:
+        """Wait for something on the lab's side; TimeoutError when it does not come."""
+
+        async def wait() -> None:
+            async with asyncio.timeout(seconds):
+                while not condition():
+                    await asyncio.sleep(0.01)
+
+        self._loop.run(wait(), seconds + 1)
+
+    def restart_bmc(self) -> None:
+        """Somebody restarts the BMC: sessions end, and it is away for as long as the lab's delays say."""
+        self._loop.call(lambda: restart(self.bmc))
+
+    def ipmi_fault(self, kind: str, match: str = "*", value: Any = None, count: int | None = None) -> None:
+        self._loop.call(lambda: self.machine.world.faults.add(self.machine.name, "ipmi", kind, match, value, count))
+
+    def struck(self, count: int) -> int:
+        """How often the one fault, set for ``count`` times, has struck."""
+        left = self._loop.call(lambda: [fault.count for fault in self.machine.world.faults.list()])
+        return count - (left[0] if left else 0)
+
+    def orders(self) -> list[str]:
+        """What the machine itself was told, whichever way: power orders that changed something, BIOS, GPU resets."""
+        entries = self._loop.call(lambda: self.machine.world.log.select(self.machine.name, "machine"))
+        return [entry.action for entry in entries if entry.detail.get("changed", True)]
 
     def machine_fault(self, kind: str, match: str, value: Any = None, count: int | None = None) -> None:
         """A fault of the machine itself, such as an image that is not run."""
@@ -290,10 +318,10 @@ class LabBmc:
 
 @pytest.fixture
 def start_lab(tmp_path: Path) -> Iterator[Callable[..., LabBmc]]:
-    """``start_lab(vendor="ami")`` → a lab machine of that vendor with its BMC."""
+    """``start_lab("dell", bmc_reset_s=1)`` → a lab machine of that vendor; delays as in lab.config.Delays."""
     stops: list[Callable[[], None]] = []
 
-    def begin(vendor: str = "ami") -> LabBmc:
+    def begin(vendor: str = "ami", **delays: float) -> LabBmc:
         loop = Loop()
         folder = tmp_path / f"lab-{len(stops)}"
         folder.mkdir()
@@ -304,7 +332,8 @@ def start_lab(tmp_path: Path) -> Iterator[Callable[..., LabBmc]]:
 
         async def start() -> tuple[Machine, RedfishBmc]:
             clock = Clock()
-            world = World(clock, WriteLog(clock), FaultSet(), DELAYS["none"], around, around, around)
+            taking = replace(DELAYS["none"], **delays)
+            world = World(clock, WriteLog(clock), FaultSet(), taking, around, around, around)
             machine = Machine(make_config(folder, servers=1, block=77, vendor=vendor).machines[0], world)
             bmc = RedfishBmc(machine, ca.server_context(folder, "bmc"))
             await bmc.start()

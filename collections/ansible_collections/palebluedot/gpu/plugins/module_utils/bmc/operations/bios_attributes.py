@@ -78,6 +78,15 @@ def stage(bmc: Bmc, plan: Plan, *, apply_time: str) -> tuple[Task | None, Bios]:
 
 def _wanted(bmc: Bmc, bios: Bios, attributes: Mapping[str, Any]) -> dict[str, Any]:
     """The attributes under the names and in the types and spellings that this BIOS uses."""
+    if not bios.current:
+        raise BadAnswer(
+            "the BMC shows no BIOS attributes",
+            code="bios_attributes_missing",
+            host=bmc.host,
+            tried="reading the BIOS attributes",
+            answer="none at all",
+            next="Restart the BMC; some show none until then, or until the host has passed POST once.",
+        )
     resolved = {name: bios.own_name(name) for name in attributes}
     missing = [name for name, found in resolved.items() if found is None]
     if missing:

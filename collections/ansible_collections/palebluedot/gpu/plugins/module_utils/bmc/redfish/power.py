@@ -156,9 +156,11 @@ class RedfishPower:
                 if self._happened(server, reach):
                     return None
                 for_now = problem.retryable and isinstance(problem, Busy | Conflict)
-                if not for_now or patience.remaining() <= pause:
+                # a BMC that names a time is not asked before it
+                wait = max(pause, float(problem.details.get("retry_after") or 0))
+                if not for_now or patience.remaining() <= wait:
                     raise
-            self._bmc.sleep(pause)
+            self._bmc.sleep(wait)
             pause = min(pause * 2, _LONGEST_PAUSE_S)
 
     def _happened(self, server: _Server, reach: PowerState | None) -> bool:

@@ -384,6 +384,8 @@ class RedfishTransport:
                 continue
             problem = self._problem(response, method, path)
             after = response.retry_after if status in (429, 503) else None
+            if after is not None:
+                problem.details["retry_after"] = after
             if after is None or after < 0 or after >= deadline.remaining():
                 raise problem
             # a refusal with a time is an invitation: nothing was done, so a write may be repeated too
