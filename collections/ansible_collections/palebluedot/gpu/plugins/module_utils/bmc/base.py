@@ -130,6 +130,7 @@ class Bios:
     :param name_suffix: regular expression of what this BIOS appends to names and changes with its version.
     :param synonyms: values that this BIOS spells now this way, now that.
     :param pending_clears: whether a staged value can be taken back before the next boot.
+    :param late_boot_options: whether boot options that attributes bring appear only after a boot with them.
     """
 
     current: dict[str, Any]
@@ -137,6 +138,7 @@ class Bios:
     name_suffix: str = ""
     synonyms: tuple[tuple[str, str], ...] = ()
     pending_clears: bool = True
+    late_boot_options: bool = False
 
     def future(self, name: str) -> Any:
         """The value after the next boot."""

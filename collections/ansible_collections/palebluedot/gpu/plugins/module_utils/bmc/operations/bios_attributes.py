@@ -23,6 +23,12 @@ class Plan:
     current: Mapping[str, Any]
     before: Mapping[str, Any]
     wanted: Mapping[str, Any]
+    late_boot_options: bool = False
+
+    @property
+    def waiting(self) -> bool:
+        """Whether something is not as wanted before the next boot."""
+        return any(self.current[name] != value for name, value in self.wanted.items())
 
     @property
     def differing(self) -> dict[str, Any]:
@@ -62,7 +68,12 @@ def plan_bios(bmc: Bmc, attributes: Mapping[str, Any]) -> Plan:
     """Compare, and check what differs against the machine's own registry: nothing is written before all of it is."""
     bios = bmc.bios()
     wanted = _wanted(bmc, bios, attributes)
-    plan = Plan({name: bios.current.get(name) for name in wanted}, {name: bios.future(name) for name in wanted}, wanted)
+    plan = Plan(
+        {name: bios.current.get(name) for name in wanted},
+        {name: bios.future(name) for name in wanted},
+        wanted,
+        bios.late_boot_options,
+    )
     if plan.differing:
         bmc.check_bios(plan.differing)
         _check_clearing(bmc, bios, plan)

@@ -82,3 +82,9 @@ def _read_back(bmc: Bmc, wanted: Boot, params: dict[str, Any]) -> Boot:
             next="Run again; update the BMC's firmware if it stays so.",
         )
     return read
+
+
+def set_order(bmc: Bmc, order: list[str]) -> None:
+    """Set the whole boot order, as `Bmc.resolve_boot_order` gives it, and read it back."""
+    bmc.set_boot(boot_order=order)
+    _read_back(bmc, replace(bmc.boot(), boot_order=order), {"boot_order": order})

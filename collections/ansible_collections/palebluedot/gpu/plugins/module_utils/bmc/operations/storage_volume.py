@@ -91,10 +91,11 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     }
 
 
-def plan_volume(bmc: Bmc, storage: Storage, entry: Mapping[str, Any]) -> Plan:
+def plan_volume(bmc: Bmc, storage: Storage, entry: Mapping[str, Any], gone: frozenset[str] = frozenset()) -> Plan:
     """Find the volume by its name and check everything that the change would need.
 
     :param entry: ``state``, ``controller``, ``name``, ``raid_type``, ``drives``, ``initialize``, ``apply_time``.
+    :param gone: names of volumes whose drives will be free by then.
     :raises Conflict: a volume of that name is of another kind, or a drive is in use: nothing is ever remade or taken.
     """
     controller = storage.controller(entry.get("controller"))
@@ -111,7 +112,7 @@ def plan_volume(bmc: Bmc, storage: Storage, entry: Mapping[str, Any]) -> Plan:
     found = named[0] if named else None
     plan = Plan(entry, controller, found, None)
     if plan.present:
-        _check_wanted(bmc, controller, plan)
+        _check_wanted(bmc, controller, plan, gone)
     if not plan.changed:
         return plan
     if not plan.present and found is not None and found.raw:
@@ -127,7 +128,7 @@ def plan_volume(bmc: Bmc, storage: Storage, entry: Mapping[str, Any]) -> Plan:
     return Plan(entry, controller, found, _apply_time(bmc, controller, entry.get("apply_time")))
 
 
-def _check_wanted(bmc: Bmc, controller: Controller, plan: Plan) -> None:
+def _check_wanted(bmc: Bmc, controller: Controller, plan: Plan, gone: frozenset[str]) -> None:
     entry = plan.entry
     raid_type, drives = entry.get("raid_type"), list(entry.get("drives") or [])
     if plan.found is not None:
@@ -167,7 +168,12 @@ def _check_wanted(bmc: Bmc, controller: Controller, plan: Plan) -> None:
             next="Give more drives, or choose another raid_type.",
             **facts,
         )
-    used = {drive: volume for volume in controller.volumes if not volume.raw for drive in volume.drives}
+    used = {
+        drive: volume
+        for volume in controller.volumes
+        if not volume.raw and volume.name not in gone
+        for drive in volume.drives
+    }
     taken = {drive: used[drive] for drive in drives if drive in used}
     if taken:
         raise Conflict(

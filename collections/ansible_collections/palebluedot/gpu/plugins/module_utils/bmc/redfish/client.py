@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -519,6 +520,7 @@ class RedfishBmc(Bmc):
             name_suffix=profile.bios_name_suffix,
             synonyms=profile.bios_synonyms,
             pending_clears=profile.bios_pending_clears,
+            late_boot_options=profile.late_boot_options,
         )
 
     def _bios(self, deadline: Deadline) -> tuple[dict[str, Any], str]:
@@ -537,13 +539,15 @@ class RedfishBmc(Bmc):
     def check_bios(self, attributes: Mapping[str, Any]) -> None:
         self.transport.use_session()
         deadline = self.deadline()
-        bios, _path = self._bios(deadline)
+        bios, bios_path = self._bios(deadline)
         self.check_lockdown(deadline)
         jobs.check_queue(self, deadline)
         name = text(bios.get("AttributeRegistry"))
         if name is None:
             return
-        for path in registry_paths(self.transport, name, deadline):
+        own = self.profile(deadline).bios_registry
+        places: Iterable[str] = registry_paths(self.transport, name, deadline)
+        for path in chain(places, [f"{bios_path.rstrip('/')}/{own}"] if own else []):
             registry = self.transport.get_optional(path, deadline)
             if registry:
                 check_attributes(registry, attributes, host=self.host, registry_name=name)

@@ -97,6 +97,7 @@ class RedfishFirmware(Firmware):
         deadline = self._bmc.deadline()
         service = self._service(deadline)
         self._bmc.check_lockdown(deadline)
+        RedfishLicences(self._bmc).require("firmware_update")
         if service.get("ServiceEnabled") is False:
             raise self._unsupported("updates now", "ServiceEnabled", "the UpdateService is switched off")
         RedfishLicences(self._bmc).require("firmware_update")

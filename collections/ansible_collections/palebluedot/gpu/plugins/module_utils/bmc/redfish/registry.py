@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
@@ -12,6 +13,7 @@ from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.values import 
 from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import InvalidInput
 
 REGISTRIES = "/redfish/v1/Registries"
+_VERSION = re.compile(r"\.v?\d+([._]\d+)*$")
 
 
 class Reader(Protocol):
@@ -25,11 +27,12 @@ class Reader(Protocol):
 def registry_paths(reader: Reader, name: str, deadline: Deadline) -> Iterator[str]:
     """Paths at which the registry's body may be read, English first.
 
-    :param name: what Bios calls it; the collection's member has the same name, or that name without its version.
+    :param name: what Bios calls it; the collection's member has that name, perhaps with another version or none.
     """
     for path in reader.members(REGISTRIES, deadline):
         member = leaf(path)
-        if member != name and not name.startswith(f"{member}."):
+        # an iDRAC's Bios calls it BiosAttributeRegistry.v1_0_3, and the collection has it as v1_0_0
+        if member != name and _VERSION.sub("", member) != _VERSION.sub("", name):
             continue
         file = reader.get_optional(path, deadline) or {}
         if file.get("RegistryEntries"):

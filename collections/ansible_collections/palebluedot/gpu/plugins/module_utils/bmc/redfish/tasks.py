@@ -73,3 +73,14 @@ def wait_for(bmc: RedfishBmc, task: Task, wait_timeout: float) -> Task:
 def _state(body: dict[str, Any]) -> str | None:
     """A Task's state, or a job's: an iDRAC follows what it will do at the next boot by jobs."""
     return text(body.get("TaskState")) or text(body.get("JobState"))
+
+
+class TaskWaiter:
+    """The facet of waiting, for who has the interface and a task."""
+
+    def __init__(self, bmc: RedfishBmc) -> None:
+        self._bmc = bmc
+
+    def wait(self, task: Task, seconds: float) -> Task:
+        """See `wait_for`."""
+        return wait_for(self._bmc, task, seconds)

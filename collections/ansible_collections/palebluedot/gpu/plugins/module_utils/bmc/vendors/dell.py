@@ -28,6 +28,7 @@ DELL = Profile(
     lockout_window_s=60.0,
     # without an apply time the attributes are staged and never get a job
     bios_apply_time="OnReset",
+    bios_registry="BiosRegistry",
     bios_jobs="/redfish/v1/Managers/iDRAC.Embedded.1/Oem/Dell/Jobs",
     lockdown=(
         "/redfish/v1/Managers/iDRAC.Embedded.1/Oem/Dell/DellAttributes/iDRAC.Embedded.1",

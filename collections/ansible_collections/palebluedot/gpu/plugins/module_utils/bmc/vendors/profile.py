@@ -68,6 +68,7 @@ class Profile:
     :param uefi_target_alone: some firmware takes a UefiTarget only without Enabled beside it.
     :param bios_settings: last segment of the path of the pending BIOS attributes, where Bios has no link to it.
     :param bios_apply_time: the ``@Redfish.SettingsApplyTime`` that must go with BIOS attributes.
+    :param bios_registry: last segment of the attribute registry's path below Bios, where Registries may not lead to it.
     :param bios_name_suffix: regular expression of what the BIOS appends to attribute names.
     :param bios_synonyms: pairs of values of which an attribute takes the one or the other.
     :param bios_pending_clears: whether a staged BIOS value can be taken back before the next boot.
@@ -121,6 +122,7 @@ class Profile:
     uefi_target_alone: bool = False
     bios_settings: str = "Settings"
     bios_apply_time: str | None = None
+    bios_registry: str | None = None
     bios_name_suffix: str = ""
     bios_synonyms: tuple[tuple[str, str], ...] = ()
     bios_pending_clears: bool = True
