@@ -100,7 +100,6 @@ class RedfishFirmware(Firmware):
         RedfishLicences(self._bmc).require("firmware_update")
         if service.get("ServiceEnabled") is False:
             raise self._unsupported("updates now", "ServiceEnabled", "the UpdateService is switched off")
-        RedfishLicences(self._bmc).require("firmware_update")
         uris = tuple(self._uris(service, targets, deadline))
         if "://" in image:
             return self._simple(service, image, uris, apply_time, deadline)
