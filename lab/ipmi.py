@@ -60,7 +60,16 @@ PARAMETER_NOT_SUPPORTED = 0x80
 PRIVILEGES = {"ReadOnly": 2, "Operator": 3, "Administrator": 4}
 POWER_ACTIONS: dict[int, PowerAction] = {0: "off", 1: "on", 2: "cycle", 3: "reset", 5: "soft"}
 BOOT_DEVICES = {0: "None", 1: "Pxe", 2: "Hdd", 5: "Cd", 6: "BiosSetup", 15: "Usb"}  # table 28-14, parameter 5
-WRITES = {(0x00, 0x02), (0x00, 0x08), (0x06, 0x02), (0x06, 0x43), (0x06, 0x45), (0x06, 0x47), (0x0A, 0x47)}
+WRITES = {
+    (0x00, 0x02),
+    (0x00, 0x08),
+    (0x06, 0x02),
+    (0x06, 0x03),
+    (0x06, 0x43),
+    (0x06, 0x45),
+    (0x06, 0x47),
+    (0x0A, 0x47),
+}
 
 Answer = bytes | int  # data of a success, or a completion code
 
@@ -169,6 +178,7 @@ class IpmiBmc(Bmc):  # type: ignore[misc]
             (0x04, 0x2D): self._sensor_reading,
             (0x06, 0x01): self._device_id,
             (0x06, 0x02): self._cold_reset,
+            (0x06, 0x03): self._cold_reset,  # a warm one is no other here: sessions end with both
             (0x06, 0x04): lambda data, session: bytes([0x55, 0x00]),  # self test: nothing wrong
             (0x06, 0x37): lambda data, session: bytes(self.uuid.bytes_le),
             (0x06, 0x42): lambda data, session: bytes([0x01, 0x04, 0x01, 0x80, 0xF2, 0x1B, 0x00, 0x00, 0x00]),

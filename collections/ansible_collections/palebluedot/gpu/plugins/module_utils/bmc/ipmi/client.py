@@ -106,6 +106,10 @@ class IpmiBmc(Bmc):
     def username(self) -> str:
         return self._username
 
+    def anew(self) -> IpmiBmc:
+        """The same account in a session of its own."""
+        return self.another(self._username, self._password)
+
     def another(self, username: str, password: str) -> IpmiBmc:
         """A connection of its own to the same BMC, for somebody else."""
         return IpmiBmc(self._address, self._port, username, password, timeout=self._timeout, sleep=self._sleep)

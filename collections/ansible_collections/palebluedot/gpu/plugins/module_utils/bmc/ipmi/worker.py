@@ -209,6 +209,15 @@ def dcmi_inlet(command: Any) -> float | None:
     return float(-degrees if data[3] & 0x80 else degrees)
 
 
+def firmware(command: Any) -> str:
+    data = command.xraw_command(netfn=APPLICATION, command=0x01)["data"]
+    return f"{data[2] & 0x7F}.{data[3] >> 4}{data[3] & 0x0F}"
+
+
+def set_reset(command: Any, warm: bool) -> None:
+    write(command, 0x03 if warm else 0x02, (), "a reset of the BMC")
+
+
 # -- users (22.26 to 22.30); "this channel" is 0x0E
 
 
@@ -291,6 +300,8 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "set_boot": set_boot,
     "metrics": metrics,
     "sel": sel,
+    "firmware": firmware,
+    "set_reset": set_reset,
     "users": users,
     "set_user_name": set_user_name,
     "set_user_access": set_user_access,
