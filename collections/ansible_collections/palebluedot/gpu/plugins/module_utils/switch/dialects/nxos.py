@@ -95,7 +95,7 @@ class NxOs(Dialect):
 
     def put_back(self, interface: str, before: PortVlans, vlan: int, unmake: bool) -> list[Change]:
         gone = (self._vlan(vlan),) if unmake else ()
-        return [Change(delete=gone, update=((self._port(interface), {"id": interface, **before.raw}),))]
+        return [Change(delete=gone, update=((self._port(interface), {"id": interface, **(before.raw or {})}),))]
 
     # -- VLANs -------------------------------------------------------------------------------------------------------
 

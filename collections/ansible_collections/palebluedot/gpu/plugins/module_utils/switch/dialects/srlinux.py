@@ -33,6 +33,7 @@ from ansible_collections.palebluedot.gpu.plugins.module_utils.switch.gnmi import
 _PREFIX = "mac-vrf-"
 _TUNNEL = "vxlan1"
 _INDEX = 0  # the subinterface of an access port
+_UNCONFIGURED: Json = {"subinterfaces": [], "bridges": {}, "tagging": False}
 
 
 class SrLinux(Dialect):
@@ -72,8 +73,12 @@ class SrLinux(Dialect):
         queries = (Query(self._port(interface), datatype), Query("/network-instance[name=*]/interface", datatype))
         return Reading(queries, judge)
 
+    def port_exists(self, interface: str) -> Reading | None:
+        # A port that nobody has configured is in the state alone.
+        return Reading((Query(f"{self._port(interface)}/admin-state"),), bool)
+
     def move(self, interface: str, before: PortVlans, vlan: int, make: Vlan | None) -> list[Change]:
-        old = before.raw or {"subinterfaces": [], "bridges": {}}
+        old = before.raw or _UNCONFIGURED
         member = f"{interface}.{_INDEX}"
         gone = [
             f"/network-instance[name={quoted(bridge)}]/interface[name={name}]"
@@ -81,18 +86,24 @@ class SrLinux(Dialect):
         ]
         gone += [f"{self._port(interface)}/subinterface[index={row['index']}]" for row in old["subinterfaces"]]
         made = [] if make is None else [self._vlan_update(make)]
+        port: Json = {"vlan-tagging": False}
+        if not before.raw:
+            port["admin-state"] = "enable"  # SR Linux's default is off
         updates: list[tuple[str, Any]] = [
             *made,
-            (self._port(interface), {"admin-state": "enable", "vlan-tagging": False}),
+            (self._port(interface), port),
             (f"{self._port(interface)}/subinterface[index={_INDEX}]", {"type": "bridged", "admin-state": "enable"}),
             (f"{self._vlan(vlan)}/interface[name={member}]", {"name": member}),
         ]
         return [Change(delete=tuple(gone), update=tuple(updates))]
 
     def put_back(self, interface: str, before: PortVlans, vlan: int, unmake: bool) -> list[Change]:
+        if not before.raw:
+            gone: tuple[str, ...] = (f"{self._vlan(vlan)}/interface[name={interface}.{_INDEX}]", self._port(interface))
+            return [Change(delete=(*gone, self._vlan(vlan)) if unmake else gone)]
         old = before.raw
         member = f"{interface}.{_INDEX}"
-        gone: tuple[str, ...] = (
+        gone = (
             f"{self._port(interface)}/subinterface",
             f"{self._vlan(vlan)}/interface[name={member}]",
         )
