@@ -31,6 +31,7 @@ class Fault:
     - ipmi: ``status`` (value: completion code), ``latency``, ``hang`` (commands are not answered), ``checksum``
       (carried out, and the answer's checksum is wrong), ``integrity`` (the same with the packet's authentication
       code), ``silent`` (standing: nothing is answered at all, not even a ping)
+    - gnmi: see ``lab/gnmi.py``
     - machine: ``power_stuck``, ``post_hang``, ``nic_drops`` (the network card is gone in this POST), ``gpu_missing``
       (value: GPU number from 1), ``disk_error``, ``os_broken``, ``volume_failed``, ``firmware_failed``,
       ``firmware_old``, ``odd_dates`` (value: the ``Created`` of all log entries, null for none); their method and path

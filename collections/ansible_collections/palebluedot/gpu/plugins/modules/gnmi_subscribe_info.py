@@ -90,7 +90,7 @@ updates:
   contains:
     path: {description: Where., type: str, sample: "/interfaces/interface[name=Ethernet7]/state/counters/in-octets"}
     value: {description: What., type: raw, sample: "1048576"}
-    timestamp: {description: When the switch says it was so, in nanoseconds since 1970., type: int}
+    timestamp: {description: When the switch says it was so in nanoseconds since 1970., type: int}
     deleted: {description: Whether it is gone., type: bool}
     poll: {description: The number of the poll it answers; the first reading is 0., type: int, sample: 0}
 error:

@@ -83,7 +83,7 @@ port:
     interface: {description: Its name., type: str, sample: Ethernet7}
     vlan: {description: Its VLAN., type: int, sample: 1207}
     mode: {description: Its mode., type: str, sample: access}
-    network: {description: What the VLAN is for, as the task said., type: str, sample: tenant}
+    network: {description: What the VLAN is for according to the task., type: str, sample: tenant}
     neighbor:
       description: Who is at the other end, with C(system_name), C(chassis_id) and C(port_id); null when LLDP is silent.
       type: dict

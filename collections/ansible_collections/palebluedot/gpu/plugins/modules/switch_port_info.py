@@ -50,7 +50,7 @@ ports:
   elements: dict
   contains:
     interface: {description: Its name., type: str, sample: Ethernet7}
-    mode: {description: Access, trunk or routed., type: str, sample: access}
+    mode: {description: "One of access, trunk and routed.", type: str, sample: access}
     vlan: {description: Its VLAN for frames without a tag., type: int, sample: 1207}
     trunk_vlans: {description: Its VLANs for frames with a tag; ranges are like 3..6., type: list, elements: raw}
     admin_status: {description: Whether it should be up., type: str, sample: up}
