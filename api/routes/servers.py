@@ -22,6 +22,7 @@ from api.schemas.servers import (
     ServerPageSchema,
     ServerQuery,
     ServerSchema,
+    StateSchema,
 )
 from api.views import server_detail, server_fields, started
 from fleet.enrolment import importing
@@ -89,6 +90,18 @@ def set_flags(session: Session, body: dict[str, Any], server: str) -> Any:
         register.set_flags(
             session, current_actor(), ids.require_or_name(server, "srv"), body["hands_off"], body.get("reason")
         )
+    )
+
+
+@blp.route("/servers/<server>/state", "setServerState", method="PUT")
+@requires("operator", "admin")
+@blp.arguments(StateSchema)
+@writing
+@blp.response(200, ServerSchema)
+def set_state(session: Session, body: dict[str, Any], server: str) -> Any:
+    """Take a server that nobody uses out of use. An inspection brings it back from maintenance."""
+    return server_fields(
+        register.set_state(session, current_actor(), ids.require_or_name(server, "srv"), body["state"], body["reason"])
     )
 
 

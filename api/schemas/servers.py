@@ -8,6 +8,7 @@ from marshmallow import INCLUDE, Schema, ValidationError, fields, validate, vali
 
 from api.schemas.base import Answer, Flag, PageQuery, Request, choice, page_of, text
 from api.schemas.gpus import GpuSchema
+from fleet.states import OUT_OF_USE
 
 
 class ServerQuery(PageQuery):
@@ -98,6 +99,11 @@ class FlagsSchema(Request):
         metadata={"description": "While true no step is begun on the server, whichever door asks."},
     )
     reason = text("Why; shown to everybody who is stopped by it.", length=1024, allow_none=True)
+
+
+class StateSchema(Request):
+    state = choice(OUT_OF_USE, "Where to put it.", required=True)
+    reason = text("Why; shown with the server.", length=1024, required=True)
 
 
 class NetworkEntrySchema(Request):

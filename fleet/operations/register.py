@@ -231,8 +231,8 @@ def set_state(session: Session, actor: Actor, server: str, to: str, reason: str)
     """An operator takes a server out (maintenance, quarantined, retired)."""
     actor.require(*OPERATORS)
     row = lookup.server(session, server, lock=True)
-    if to not in ("maintenance", "quarantined", "retired"):
-        raise Invalid(f"{to!r} is not one of maintenance, quarantined, retired", code="invalid_state", host=row.name)
+    if to not in states.OUT_OF_USE:
+        raise Invalid(f"{to!r} is not one of {', '.join(states.OUT_OF_USE)}", code="invalid_state", host=row.name)
     states.transition(session, row, to, actor, reason)
     audit.record(session, actor, "server.state", row.id, {"server": row.name, "state": to, "reason": reason})
     session.flush()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -86,3 +87,39 @@ def test_discovering_again_changes_nothing(site: Site) -> None:
     assert "failed=0" in said
     assert {server["state"] for server in site.client.servers()} == {"available"}
     assert all(len(server["gpus"]) == 8 for server in site.client.servers())
+
+
+@pytest.mark.parametrize("name", ["power.yml", "maintenance.yml"])
+def test_a_pattern_that_matches_no_server_is_a_failure_that_says_so(site: Site, name: str) -> None:
+    more = ["-e", "state=on"] if name == "power.yml" else ["-e", "reason=x"]
+    done = site.playbook(name, "-e", "target=gpu-9999", *more, check=False)
+    assert done.returncode != 0
+    assert "No server of the inventory matches target=gpu-9999" in done.stdout
+
+
+def test_racks_are_switched_one_after_the_other(site: Site) -> None:
+    racks = [{"name": "gpu-001", "rack": "r02"}, {"name": "gpu-002", "rack": "r01"}]
+    site.client.request("POST", "/api/v1/servers", body={"servers": racks})
+    site.playbook("power.yml", "-e", "target=all", "-e", "state=off")
+    before = site.mark()
+    site.playbook("power.yml", "-e", "target=all", "-e", "state=on", "-e", "stagger_s=4", "-e", "at_once=4")
+    ordered = [entry for entry in site.log(None, before) if entry["action"] == "power.on"]
+    assert [entry["machine"] for entry in ordered] == ["gpu-002", "gpu-001"], "by rack, not by name"
+    first, second = (datetime.fromisoformat(entry["at"]) for entry in ordered)
+    assert 2 < (second - first).total_seconds() < 8
+    site.playbook("power.yml", "-e", "target=all", "-e", "state=off")
+
+
+def test_a_server_goes_out_for_maintenance_and_comes_back(site: Site) -> None:
+    reason = '{"reason": "fan 3 is to be changed"}'
+    planned = site.playbook("maintenance.yml", "--check", "-e", "target=gpu-001", "-e", reason).stdout
+    assert "changed=1" in planned and site.client.server("gpu-001")["state"] == "available"
+    site.playbook("maintenance.yml", "-e", "target=gpu-001", "-e", reason)
+    out = site.client.server("gpu-001")
+    assert (out["state"], out["state_reason"]) == ("maintenance", "fan 3 is to be changed")
+    assert "changed=0" in site.playbook("maintenance.yml", "-e", "target=gpu-001", "-e", reason).stdout
+    site.playbook("maintenance.yml", "-e", "target=gpu-001", "-e", "state=back")
+    assert site.client.server("gpu-001")["state"] == "available"
+    assert "changed=0" in site.playbook("maintenance.yml", "-e", "target=gpu-001", "-e", "state=back").stdout
+    silent = site.playbook("maintenance.yml", "-e", "target=gpu-001", check=False)
+    assert silent.returncode != 0 and "Say what" in silent.stdout, "no reason, no maintenance"

@@ -52,6 +52,7 @@ EXPECTED: dict[str, tuple[frozenset[str], bool]] = {
     "importServers": (STAFF, False),
     "recordInspection": (STAFF, True),
     "setServerFlags": (OPERATORS, False),
+    "setServerState": (OPERATORS, False),
     "cleanServer": (OPERATORS, False),
     "getServerCredential": (STAFF, True),
     "changeServerCredential": (STAFF, True),

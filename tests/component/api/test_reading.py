@@ -78,6 +78,22 @@ def test_available_gpus_leave_out_what_cannot_be_had(user: Caller, operator: Cal
     assert set(items(user.get("/gpu/available?limit=100"), "server")) == {"gpu-00", "gpu-02"}
 
 
+def test_a_server_goes_out_for_maintenance_with_a_reason(user: Caller, operator: Caller, fleet: list[str]) -> None:
+    wanted = {"state": "maintenance", "reason": "fan 3"}
+    answer = operator.put("/servers/gpu-01/state", wanted)
+    assert answer.json is not None
+    assert (answer.json["state"], answer.json["state_reason"]) == ("maintenance", "fan 3")
+    assert "gpu-01" not in set(items(user.get("/gpu/available?limit=100"), "server"))
+    again = operator.put("/servers/gpu-01/state", wanted)
+    assert again.status_code == 409 and again.json is not None and "inspecting" in again.json["answer"]
+    for body in (
+        {"state": "available", "reason": "x"},
+        {"state": "maintenance"},
+        {"state": "maintenance", "reason": ""},
+    ):
+        assert operator.put("/servers/gpu-02/state", body).status_code == 422, body
+
+
 def test_a_gpu_shows_its_latest_figures(user: Caller, automation: Caller, auditor: Caller, fleet: list[str]) -> None:
     points = [
         {"server": "gpu-00", "gpu": "GPU_SXM_1", "temperature": 50, "power_consumption": 300.5},
@@ -182,7 +198,7 @@ def test_the_openapi_document_is_one_and_names_everything(anybody: Caller, app: 
         if method in ("get", "post", "put", "patch", "delete")
     ]
     names = [operation["operationId"] for operation in operations]
-    assert len(names) == len(set(names)) == 48
+    assert len(names) == len(set(names)) == 50
     for operation in operations:
         assert operation["summary"], operation["operationId"]
         assert "default" in operation["responses"]

@@ -471,6 +471,23 @@ def test_flags_are_set_once(talk: Any) -> None:
     assert not server.run(talk.params(name="gpu-01", state="present", flags=flags), False)["changed"]
 
 
+def test_a_server_is_taken_out_for_maintenance_once(talk: Any) -> None:
+    wanted = {"name": "gpu-01", "state": "maintenance", "reason": "fan 3"}
+    out = {**SERVER, "state": "maintenance", "state_reason": "fan 3"}
+    talk.expect("GET", f"{V1}/servers/gpu-01", answer=SERVER)
+    thawed(talk)
+    planned = server.run(talk.params(**wanted), True)
+    assert planned["changed"]
+    talk.expect("GET", f"{V1}/servers/gpu-01", answer=SERVER)
+    talk.expect("PUT", f"{V1}/servers/gpu-01/state", answer=out)
+    talk.expect("GET", f"{V1}/servers/gpu-01", answer=out)
+    thawed(talk)
+    assert server.run(talk.params(**wanted), False)["diff"] == planned["diff"]
+    talk.expect("GET", f"{V1}/servers/gpu-01", answer=out)
+    thawed(talk)
+    assert not server.run(talk.params(**wanted), False)["changed"]
+
+
 def test_a_cleaning_is_started_once(talk: Any) -> None:
     talk.expect("GET", f"{V1}/servers/gpu-01", answer={**SERVER, "state": "failed"})
     talk.expect("POST", f"{V1}/servers/gpu-01/clean", 202, {"workflow_id": "wf_9"})

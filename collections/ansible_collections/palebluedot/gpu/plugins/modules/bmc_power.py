@@ -95,7 +95,7 @@ EXAMPLES = r"""
 
 - name: Remember when the first rack starts
   ansible.builtin.set_fact:
-    power_from: "{{ now(utc=true).timestamp() }}"
+    power_from: "{{ now().timestamp() }}"
   run_once: true
 
 - name: Switch on one rack after the other, 20 seconds apart

@@ -13,7 +13,7 @@ short_description: Read and change a server's record
 version_added: 0.1.0
 description:
   - Reads the record that the Pale Blue Dot service keeps of a server, stores what an inspection found, sets its flags,
-    starts its cleaning.
+    starts its cleaning, takes it out for maintenance.
 author:
   - Pale Blue Dot contributors (@palebluedot)
 options:
@@ -26,9 +26,15 @@ options:
     description:
       - V(present) leaves the server where it is in its life.
       - V(cleaning) starts the cleaning of a server that failed or is in quarantine, unless it is being cleaned already.
+      - V(maintenance) takes a server that nobody uses out, for work on its hardware. What an inspection finds
+        (O(facts)) brings it back.
     type: str
-    choices: [present, cleaning]
+    choices: [present, cleaning, maintenance]
     default: present
+  reason:
+    description:
+      - Why it is in V(maintenance), which needs one; shown with the server.
+    type: str
   facts:
     description:
       - What an inspection found, in the shape of RV(palebluedot.gpu.bmc_info#module:bmc).
@@ -60,6 +66,12 @@ EXAMPLES = r"""
   palebluedot.gpu.server:
     name: gpu-07
   register: seen
+
+- name: Take it out to change a fan
+  palebluedot.gpu.server:
+    name: gpu-07
+    state: maintenance
+    reason: fan 3 is to be changed
 
 - name: Keep everybody away from it
   palebluedot.gpu.server:
@@ -94,7 +106,8 @@ from ansible_collections.palebluedot.gpu.plugins.module_utils.service.server imp
 SPEC = {
     "argument_spec": {
         "name": {"type": "str", "required": True},
-        "state": {"type": "str", "choices": ["present", "cleaning"], "default": "present"},
+        "state": {"type": "str", "choices": ["present", "cleaning", "maintenance"], "default": "present"},
+        "reason": {"type": "str"},
         "facts": {"type": "dict"},
         "flags": {
             "type": "dict",
@@ -102,6 +115,7 @@ SPEC = {
         },
         **options.service(),
     },
+    "required_if": [["state", "maintenance", ["reason"]]],
     "supports_check_mode": True,
 }
 

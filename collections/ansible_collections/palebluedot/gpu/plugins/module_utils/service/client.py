@@ -440,6 +440,13 @@ class ServiceClient:
         )
         return answer
 
+    def set_server_state(self, server: str, state: str, reason: str) -> Json:
+        """Put a server into ``maintenance``, ``quarantined`` or ``retired``."""
+        answer: Json = self.request(
+            "PUT", f"{BASE}/servers/{_segment(server)}/state", body={"state": state, "reason": reason}, idempotent=True
+        )
+        return answer
+
     def server_credential(self, server: str) -> Json:
         """``username`` and ``password`` of a server's BMC; the service audits who asked."""
         return self._get(f"/servers/{_segment(server)}/credential")

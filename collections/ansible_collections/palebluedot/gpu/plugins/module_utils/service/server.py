@@ -49,6 +49,9 @@ def _apply(client: ServiceClient, before: Json, params: Json) -> tuple[Json, str
     if flags:
         client.set_server_flags(name, flags)
         wrote = True
+    if params["state"] == "maintenance" and before["state"] != "maintenance":
+        client.set_server_state(name, "maintenance", params["reason"])
+        wrote = True
     if params["state"] == "cleaning" and before["state"] != "cleaning":
         workflow_id = client.clean_server(name)["workflow_id"]
         wrote = True
@@ -69,8 +72,10 @@ def _predict(before: Json, params: Json) -> Json:
     flags = _differing_flags(before, params)
     if "hands_off" in flags:
         after.update(hands_off=flags["hands_off"], hands_off_reason=flags.get("reason"))
-    if params["state"] == "cleaning":
-        after["state"] = "cleaning"
+    if params["state"] != "present" and before["state"] != params["state"]:
+        after["state"] = params["state"]
+        if params["state"] == "maintenance":
+            after["state_reason"] = params["reason"]
     return after
 
 
