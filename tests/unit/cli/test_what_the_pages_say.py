@@ -30,7 +30,7 @@ def test_every_make_target_exists(page: str) -> None:
     assert named <= targets
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/tour.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/tour.md", "docs/first-ten-servers.md"])
 def test_every_command_exists_with_its_options(page: str) -> None:
     lines = re.findall(r"(?:^|[ (])palebluedot ((?:[a-z]|--).*)", blocks((ROOT / page).read_text()), re.M)
     assert lines
@@ -47,14 +47,14 @@ def test_every_command_exists_with_its_options(page: str) -> None:
         assert {word for word in words if word.startswith("--")} <= known, line
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", [*PAGES, "docs/first-ten-servers.md"])
 def test_every_link_leads_somewhere(page: str) -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", (ROOT / page).read_text()):
         assert "://" in target or ((ROOT / page).parent / target).exists(), target
 
 
 def test_every_playbook_exists() -> None:
-    for page in PAGES:
+    for page in [*PAGES, "docs/first-ten-servers.md"]:
         for name in re.findall(r"playbooks/([a-z_]+\.yml)", (ROOT / page).read_text()):
             assert (ROOT / "playbooks" / name).exists(), name
 

@@ -85,6 +85,14 @@ def test_what_the_record_has_and_the_list_has_not_is_left_alone() -> None:
     assert [each["address"] for each in plan["unexpected"]] == ["10.0.0.2"] and plan["servers"] == []
 
 
+def test_one_machine_of_the_list_can_be_taken_first() -> None:
+    machines = [row("dgx-01", bmc_address="10.0.0.1"), row("dgx-02", bmc_address="10.0.0.2"), row("dgx-03", uuid="x")]
+    plan = enrolment([bmc(), bmc("10.0.0.2")], machines, only="dgx-02")
+    assert [server["name"] for server in plan["servers"]] == ["dgx-02"]
+    assert plan["missing"] == plan["unexpected"] == []
+    assert enrolment([bmc()], machines, only="dgx-01, dgx-03")["missing"] == ["dgx-03"]
+
+
 def test_a_machine_at_two_addresses_is_one() -> None:
     plan = enrolment([bmc(mac="m1"), bmc("fd00::1", mac="m1")], [row(bmc_mac="m1")])
     assert [server["bmc_address"] for server in plan["servers"]] == ["10.0.0.1"] and plan["unexpected"] == []

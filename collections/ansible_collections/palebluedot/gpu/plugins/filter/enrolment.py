@@ -22,6 +22,7 @@ def enrolment(
     machines: Iterable[Mapping[str, Any]],
     known: Iterable[Mapping[str, Any]] = (),
     unlisted: bool = False,
+    only: str | None = None,
 ) -> Json:
     """What is to be done with each BMC of a scan.
 
@@ -31,9 +32,11 @@ def enrolment(
         an import document's servers have.
     :param known: variables of the hosts that the record has already.
     :param unlisted: whether a BMC that nobody listed is enrolled too, under a name made of its address.
+    :param only: names, separated by commas: of the others nothing is done and nothing is said.
     :return: ``servers`` (rows for the import document), ``hosts`` (one mapping a BMC, with what its first login needs),
         ``missing`` (names of machines that were not found), ``unexpected`` and ``known`` (entries of the scan).
     """
+    wanted = {name.strip() for name in only.split(",")} if only else None
     rows = [dict(row) for row in machines]
     recorded = [host for host in known if host.get("bmc_address")]
     plan: Json = {"servers": [], "hosts": [], "missing": [], "unexpected": [], "known": []}
@@ -44,14 +47,17 @@ def enrolment(
         if row is not None:
             if row["name"] not in taken:  # the second address of a machine is no second machine
                 taken.add(row["name"])
-                _add(plan, row, bmc)
+                if wanted is None or row["name"] in wanted:
+                    _add(plan, row, bmc)
         elif any(_same_place(host, bmc) for host in recorded):
             plan["known"].append(bmc)
         elif unlisted:
             _add(plan, {"name": _name_of(bmc)}, bmc)
         else:
             plan["unexpected"].append(bmc)
-    plan["missing"] = [row["name"] for row in rows if row["name"] not in taken]
+    plan["missing"] = [
+        row["name"] for row in rows if row["name"] not in taken and (wanted is None or row["name"] in wanted)
+    ]
     return plan
 
 

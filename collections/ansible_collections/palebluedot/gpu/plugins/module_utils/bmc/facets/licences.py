@@ -16,8 +16,8 @@ from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import Lice
 
 @dataclass(frozen=True)
 class Licence:
-    """One licence. ``name`` is what the vendor calls it, None where the BMC shows a key's number only; ``features`` what
-    the BMC says that it switches on.
+    """One licence. ``name`` is what the vendor calls it, None where the BMC shows a key's number only; ``features`` is
+    what the BMC says that it switches on.
 
     ``valid`` is False where the BMC says that it has expired or is disabled. Keys are never read out.
     """
