@@ -213,6 +213,7 @@ class Bmc:
         self.bios_pending: dict[str, Any] = {}
         # Attributes that are orders, carried out in one POST: name and what they read afterwards
         self.bios_orders: dict[str, Any] = {"TpmOperation": "None"}
+        self.on_bios: list[Callable[[dict[str, Any]], None]] = []  # told of what a POST took over
         self.boot_order_pending: list[str] | None = None
         self.secure_boot = SecureBoot()
         self.media: dict[str, VirtualMedia] = {}

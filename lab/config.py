@@ -15,7 +15,7 @@ FIRST_TENANT_VLAN = 1001
 SERVERS_PER_SWITCH = 32
 MAX_SERVERS = 960
 # Product lines that a machine's BMC can be (lab/redfish/vendors)
-VENDORS = ("ami", "dell", "hpe", "lenovo", "supermicro", "openbmc", "generic")
+VENDORS = ("ami", "dell", "hpe", "lenovo", "supermicro", "openbmc", "gigabyte", "generic")
 FIRST_BLOCK, LAST_BLOCK = 16, 250
 
 

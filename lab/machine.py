@@ -350,14 +350,16 @@ class Machine:
         self.firmware.at_post()
         self.bmc.secure_boot.at_post()
         self.volumes.at_post()
-        if self.bmc.bios_pending.get("TpmOperation") == "TPM Clear":
+        if any("Clear" in str(self.bmc.bios_pending.get(name)) for name in self.bmc.bios_orders):
             self.tpm_clears += 1
             self.world.log.add(self.name, "machine", "tpm.clear")
         if self.bmc.bios_pending:
             self.world.log.add(self.name, "machine", "bios.applied", attributes=sorted(self.bmc.bios_pending))
             self.bmc.bios.update(self.bmc.bios_pending)
             self.bmc.bios.update(self.bmc.bios_orders)  # orders to the TPM and such, carried out in this POST
-            self.bmc.bios_pending = {}
+            taken, self.bmc.bios_pending = self.bmc.bios_pending, {}
+            for told in self.bmc.on_bios:
+                told(taken)
         if self.bmc.boot_order_pending is not None:
             self.boot_order = self.bmc.boot_order_pending
             self.bmc.boot_order_pending = None

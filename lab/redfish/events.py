@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +44,7 @@ class Subscriptions:
         self.by_id: dict[str, Subscription] = {}
         self._next = 1
         self._events = 0
+        self._listeners: set[asyncio.Queue[Body]] = set()
         self._queue: asyncio.Queue[Body] = asyncio.Queue(maxsize=1000)
         self._worker: asyncio.Task[None] | None = None
 
@@ -65,6 +67,16 @@ class Subscriptions:
             self._worker = asyncio.create_task(self._deliver(), name=f"events of {self._machine.name}")
         return subscription
 
+    async def stream(self) -> AsyncIterator[Body]:
+        """Every event from now on, for one who listens (server-sent events, DSP0266 "Server-sent events")."""
+        queue: asyncio.Queue[Body] = asyncio.Queue(maxsize=1000)
+        self._listeners.add(queue)
+        try:
+            while True:
+                yield await queue.get()
+        finally:
+            self._listeners.discard(queue)
+
     def _recorded(self, record: LogRecord) -> None:
         self.publish(
             record.severity, record.message, record.message_id, list(record.message_args), record.origin, record.id
@@ -79,7 +91,7 @@ class Subscriptions:
         origin: str | None = None,
         event_id: int | None = None,
     ) -> None:
-        if not self.by_id:
+        if not self.by_id and not self._listeners:
             return
         self._events += 1
         event: dict[str, Any] = {
@@ -94,15 +106,15 @@ class Subscriptions:
         }
         if origin:
             event["OriginOfCondition"] = {"@odata.id": origin}
-        with contextlib.suppress(asyncio.QueueFull):
-            self._queue.put_nowait(
-                {
-                    "@odata.type": "#Event.v1_7_0.Event",
-                    "Events": [event],
-                    "Id": str(self._events),
-                    "Name": "Event Array",
-                }
-            )
+        sent = {
+            "@odata.type": "#Event.v1_7_0.Event",
+            "Events": [event],
+            "Id": str(self._events),
+            "Name": "Event Array",
+        }
+        for queue in (*self._listeners, *([self._queue] if self.by_id else [])):
+            with contextlib.suppress(asyncio.QueueFull):
+                queue.put_nowait(sent)
 
     async def _deliver(self) -> None:
         timeout = aiohttp.ClientTimeout(total=DELIVERY_TIMEOUT_S)

@@ -121,6 +121,8 @@ class RedfishBmc:
             early = await faulty.before(self, request, path, fault) if fault is not None else None
             if isinstance(early, web.Response):
                 return early
+            if early is None and request.method == "GET" and path == f"{ROOT}{self.vendor.event_stream}":
+                return await self._stream_events(request)
             answer = early or await self._carried_out(request, path)
             if fault is not None and early is None:
                 answer = faulty.after(self, request, fault, answer)
@@ -130,6 +132,20 @@ class RedfishBmc:
         except faulty.Drop:
             return _drop(request)
         return response
+
+    async def _stream_events(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Server-sent events, until the listener goes."""
+        try:
+            self.authenticate(request)
+        except RedfishError as error:
+            return _respond(request, Answer(error.status), self.vendor.error_body(error))
+        stream = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache"})
+        await stream.prepare(request)
+        await stream.write(b": stream opened\n\n")
+        with contextlib.suppress(ConnectionError):
+            async for event in self.subscriptions.stream():
+                await stream.write(f"id: {event['Id']}\ndata: {json.dumps(event)}\n\n".encode())
+        return stream
 
     async def _carried_out(self, request: web.BaseRequest, path: str) -> Answer:
         try:

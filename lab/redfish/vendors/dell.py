@@ -1,12 +1,14 @@
 """Dell iDRAC9 7.10, after a capture of a PowerEdge R750 (NVIDIA/libredfish, tests/mockups), as an XE9680 with 8 GPUs.
 
-What it is known for: sixteen account slots that are always there; BIOS attributes that need a job, one at a time; 503
-RAC0218 for the ninth session; 409 for a power order that changes nothing; no ETags outside AccountService; GPU readings
-only by telemetry, which needs a Datacenter licence and is off.
+What it is known for: an eject that lags; a BIOS attribute that takes the mains away at the next POST; sixteen account
+slots that are always there; BIOS attributes that need a job, one at a time; 503 RAC0218 for the ninth session; 409
+for a power order that changes nothing; no ETags outside AccountService; GPU readings only by telemetry, which needs a
+Datacenter licence and is off.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from lab.redfish.service import RedfishBmc
 
 JOBS = "/Managers/iDRAC.Embedded.1/Oem/Dell/Jobs"
+EJECT_LAGS_S = 0.3
 GPU_REPORTS = ("GPUMetrics", "GPUStatistics")
 _ENABLED = ("Enabled", "Disabled")
 ACCOUNT_TYPES = ("Redfish", "SNMP", "OEM", "HostConsole", "ManagerConsole", "IPMI", "KVMIP", "VirtualMedia", "WebUI")
@@ -199,6 +202,15 @@ class Dell(Standard):
         self.hidden = (*self.hidden, "/TelemetryService/")
 
     # --- root and system
+
+    def furnish(self, bmc: RedfishBmc) -> None:
+        super().furnish(bmc)
+
+        def told(attributes: dict[str, Any]) -> None:
+            if attributes.get("PowerCycleRequest") == "FullPowerCycle":
+                self.ac_cycle(bmc)
+
+        bmc.state.on_bios.append(told)
 
     def oem_root(self, bmc: RedfishBmc) -> Body:
         return {
@@ -491,6 +503,19 @@ class Dell(Standard):
         super().check_insert(call, medium)
         if medium.inserted:
             raise OemError("IDRAC.2.8.VRM0012", "The Virtual Media image server is already connected.", 500)
+
+    async def eject(self, call: Call, id: str, *, base: str) -> Answer:
+        """Answered at once, and seen a moment later."""
+        medium = call.bmc.state.media[self.slot(id).of]
+        if not medium.inserted:
+            raise OemError("IDRAC.2.8.VRM0009", "There is no virtual media device connected.", 500)
+
+        async def later() -> None:
+            await asyncio.sleep(EJECT_LAGS_S)
+            self.take_out(medium)
+
+        call.bmc.go_on(later())
+        return Answer()
 
     # --- accounts: sixteen slots, always there
 

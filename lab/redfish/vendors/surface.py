@@ -39,6 +39,7 @@ class Surface:
 
     # What the lab's fleet document asks of the BIOS
     wanted_bios: Mapping[str, object] = {"SriovSupport": "Enabled", "TurboMode": "Enable", "VTdSupport": "Enable"}
+    event_stream: str | None = "/EventService/SSE"  # ServerSentEventUri, below the root
     only_gzip: tuple[str, ...] = ()  # paths below the root that are only sent in gzip, and 406 to who takes none
 
     def furnish(self, bmc: RedfishBmc) -> None:
@@ -62,6 +63,8 @@ class Surface:
             return
         if given is None:
             raise RedfishError("PreconditionRequired")
+        if path.startswith(f"{ROOT}/AccountService/Accounts/") and given != "*":
+            raise RedfishError("PreconditionFailed")  # accounts are changed with *, and refuse their own tag
         if given != "*" and etag not in [tag.strip() for tag in given.split(",")]:
             raise RedfishError("PreconditionFailed")
 

@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 import requests
-from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.base import AnswerLost, Refused
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.base import AnswerLost, BootTarget, Refused
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.connect import open_bmc
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.operations import bios_attributes as bios
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.operations import bmc_boot as boot
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.operations import bmc_info as info
@@ -266,6 +267,18 @@ def test_one_sick_read_costs_a_retry_and_no_more(lab_bmc: Any, kind: str) -> Non
     lab_bmc.fault(kind, "GET */Systems/DGX", value=500 if kind == "status" else None, count=1)
     assert read(lab_bmc, "power")["power_state"] == "Off"
     assert lab_bmc.struck(1) == 1
+
+
+def test_a_write_after_a_pause_does_not_meet_a_connection_that_is_reset(start_lab: Any) -> None:
+    """HPE's iLO resets a connection that was idle. A read is repeated then; a write has to come over a new one."""
+    bmc = start_lab("hpe")
+    with open_bmc(bmc.params()) as client:
+        client.boot()
+        time.sleep(bmc.bmc.vendor.idle_reset_s + 0.1)
+        client.set_boot(target=BootTarget.PXE)
+        time.sleep(bmc.bmc.vendor.idle_reset_s + 0.1)
+        assert client.boot().target == "pxe"
+    assert bmc.writes() == ["PATCH /redfish/v1/Systems/1"]
 
 
 @pytest.mark.parametrize("kind", ["hang", "drop", "drop_after", "half", "trickle", "lies"])

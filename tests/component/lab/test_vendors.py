@@ -27,8 +27,10 @@ SYSTEMS = {
     "lenovo": f"{V1}/Systems/1",
     "supermicro": f"{V1}/Systems/1",
     "openbmc": f"{V1}/Systems/System_0",
+    "gigabyte": f"{V1}/Systems/Self",
     "generic": f"{V1}/Systems/1",
 }
+AMI = ("ami", "gigabyte")
 JOB_SERVICE = f"{V1}/Managers/iDRAC.Embedded.1/Oem/Dell/DellJobService/Actions/DellJobService.DeleteJobQueue"
 
 
@@ -129,6 +131,7 @@ def test_every_link_leads_somewhere_and_nothing_of_another_vendor_is_seen(start:
         queue += links(body)
         if vendor != "ami":
             assert "DGX" not in str(body), path
+        if vendor not in AMI:
             assert "Ami" not in body.get("Oem", {}), path
     assert missing == []
     assert len(seen) > 100
@@ -150,7 +153,7 @@ def links(value: Any) -> list[str]:
 @pytest.mark.parametrize("vendor", VENDORS)
 def test_power_boot_override_and_log_of_writes_work_under_the_vendors_own_paths(start: Any, vendor: str) -> None:
     bmc = start(vendor)
-    target = f"{bmc.system}/SD" if vendor == "ami" else bmc.system
+    target = f"{bmc.system}/SD" if vendor in AMI else bmc.system
     once = {"BootSourceOverrideEnabled": "Once", "BootSourceOverrideTarget": "Pxe", "BootSourceOverrideMode": "UEFI"}
     assert bmc.patch(target, {"Boot": once}).status_code < 300
     boot = bmc.get(bmc.system)["Boot"]
@@ -212,10 +215,10 @@ def test_where_reset_types_stand(start: Any, vendor: str, where: str, types: set
     assert set(parameter["AllowableValues"]) == types
 
 
-@pytest.mark.parametrize("vendor", ["ami", "supermicro", "hpe", "lenovo"])
+@pytest.mark.parametrize("vendor", ["ami", "gigabyte", "supermicro", "hpe", "lenovo"])
 def test_who_asks_for_an_etag(start: Any, vendor: str) -> None:
     bmc = start(vendor)
-    target = f"{bmc.system}/SD" if vendor == "ami" else bmc.system
+    target = f"{bmc.system}/SD" if vendor in AMI else bmc.system
     body = {"Boot": {"BootSourceOverrideEnabled": "Disabled"}}
     assert bmc("PATCH", target, json=body).status_code == 428
     assert bmc("PATCH", target, json=body, headers={"If-Match": '"0"'}).status_code == 412
@@ -303,7 +306,7 @@ def test_a_first_login_can_change_the_password_and_do_nothing_else(start: Any, v
     assert told.status_code == 201 and "PasswordChangeRequired" in str(told.json()["@Message.ExtendedInfo"])
     bmc.http.auth = auth
     assert bmc.get(own)["PasswordChangeRequired"] is True
-    tag = "*" if vendor == "ami" else bmc("GET", own).headers.get("ETag", "*")
+    tag = "*" if vendor in AMI else bmc("GET", own).headers.get("ETag", "*")
     changed = bmc("PATCH", own, json={"Password": "a-new-password-1"}, headers={"If-Match": tag})
     assert changed.status_code < 300
     bmc.http.auth = (auth[0], "a-new-password-1")
@@ -626,6 +629,60 @@ def test_openbmc_accounts_go_by_name(start: Any) -> None:
     name = bmc.machine.bmc_username
     assert bmc.get(f"{V1}/AccountService/Accounts/{name}")["Id"] == name
     assert bmc("GET", f"{V1}/AccountService/Accounts/1").status_code == 404
+
+
+# -- AMI
+
+
+@pytest.mark.parametrize("vendor", AMI)
+def test_ami_changes_accounts_with_a_star_and_refuses_their_own_tag(start: Any, vendor: str) -> None:
+    bmc = start(vendor)
+    path = f"{V1}/AccountService/Accounts/2"
+    body = {"Password": "a-new-password-2"}
+    assert bmc.patch(path, body).status_code == 412
+    assert bmc("PATCH", path, json=body, headers={"If-Match": "*"}).status_code == 204
+
+
+# -- events, mains
+
+
+@pytest.mark.parametrize("vendor", ["ami", "dell", "lenovo", "openbmc"])
+def test_events_can_be_listened_to(start: Any, vendor: str) -> None:
+    bmc = start(vendor)
+    service = bmc.get(f"{V1}/EventService")
+    uri = service.get("ServerSentEventUri") or f"{V1}/EventService/SSE"
+    test_event = service["Actions"]["#EventService.SubmitTestEvent"]["target"]
+    with bmc("GET", uri, stream=True) as stream:
+        assert stream.headers["Content-Type"].startswith("text/event-stream")
+        lines = stream.iter_lines()
+        assert next(lines).startswith(b":")
+        assert requests.post(
+            f"https://127.0.0.1:{bmc.bmc.port}{test_event}",
+            json={"MessageId": "Base.1.12.Success"},
+            auth=bmc.http.auth,
+            verify=bmc.http.verify,
+            timeout=3,
+        ).ok
+        data = next(line for line in lines if line.startswith(b"data:"))
+    assert b"Base.1.12.Success" in data
+
+
+def test_dell_takes_the_mains_away_by_a_bios_attribute(start: Any) -> None:
+    bmc = start("dell")
+    assert dell_bios(bmc, {"PowerCycleRequest": "FullPowerCycle"}).status_code == 202
+    bmc.turn("On", "On")
+    bmc.loop.until(lambda: bmc.machine.bmc.away)
+    bmc.loop.until(lambda: not bmc.machine.bmc.away and bmc.machine.power == "On")
+    assert bmc.machine.bmc.bios["PowerCycleRequest"] == "None"
+
+
+def test_dell_shows_an_eject_a_moment_later(start: Any) -> None:
+    bmc = start("dell")
+    media = f"{bmc.system}/VirtualMedia/1"
+    assert bmc("POST", f"{media}/Actions/VirtualMedia.InsertMedia", json={"Image": "http://127.0.0.1/a.iso"}).ok
+    assert bmc("POST", f"{media}/Actions/VirtualMedia.EjectMedia", json={}).ok
+    assert bmc.get(media)["Inserted"] is True
+    bmc.loop.until(lambda: not bmc.machine.bmc.media["CD1"].inserted)
 
 
 def test_a_mixed_fleet_takes_turns(tmp_path: Path) -> None:

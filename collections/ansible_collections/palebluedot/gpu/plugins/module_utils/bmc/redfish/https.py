@@ -20,6 +20,7 @@ import re
 import select
 import socket
 import ssl
+import time
 import zlib
 from collections.abc import Iterable
 from email.message import Message
@@ -36,6 +37,8 @@ CONNECT_TIMEOUT_S = 10.0
 # The largest things that a BMC sends, a BIOS attribute registry or an event log, have a few MiB.
 LARGEST_ANSWER_BYTES = 32 * 1024 * 1024
 _REDIRECTS = (301, 302, 303, 307, 308)
+# A write goes over a connection that was used within this time, or over a new one.
+_WRITE_IDLE_S = 0.5
 _MOST_REDIRECTS = 3
 
 
@@ -190,6 +193,7 @@ class HttpsSession:
     def __init__(self, host: str, port: int, context: ssl.SSLContext, fingerprint: str | None) -> None:
         self.deadline = Deadline(0)
         self._connection = _Connection(host, port, context, fingerprint)
+        self._used_at = time.monotonic()
 
     def close(self) -> None:
         self._connection.close()
@@ -230,8 +234,11 @@ class HttpsSession:
     ) -> Response:
         connection = self._connection
         connection.deadline = self.deadline
-        if connection.sock is not None and _readable(connection.sock):
-            connection.close()  # the BMC has closed it meanwhile; a write must not find that out halfway
+        idle = time.monotonic() - self._used_at
+        if connection.sock is not None and (_readable(connection.sock) or (method != "GET" and idle > _WRITE_IDLE_S)):
+            # The BMC has closed it meanwhile, or (HPE's iLO) resets it as soon as it is used again: a read is repeated
+            # then, and a write must not find that out halfway.
+            connection.close()
         try:
             if connection.sock is None:
                 connection.connect()
@@ -253,6 +260,7 @@ class HttpsSession:
         if missing and method != "HEAD":
             connection.close()
             raise ConnectionResetError(f"the answer broke off {missing} bytes before its end")
+        self._used_at = time.monotonic()
         if answer.headers.get("Content-Encoding", "").lower() == "gzip":
             content = _unpacked(content)
         return Response(answer.status, answer.reason, answer.headers, content)

@@ -576,8 +576,7 @@ class RedfishTransport:
                 "the BMC wants the account's password changed first",
                 code="password_change_required",
                 next="Change the password of this account once (bmc_user does), then run again.",
-                details={"account": _account_to_change(body)},
-                **facts,
+                **{**facts, "details": {**facts["details"], "account": _account_to_change(body)}},
             )
         if status in (400, 403, 500) and ("license" in lowered or "licence" in lowered):
             return LicenceMissing("the BMC wants a licence for this", next="Install the BMC's licence.", **facts)
