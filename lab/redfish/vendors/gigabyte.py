@@ -20,6 +20,7 @@ class Gigabyte(Standard):
     session_timeout_s = Surface.session_timeout_s
     max_sessions = Surface.max_sessions
     login_refuses_basic = Surface.login_refuses_basic
+    accounts_by_star = False  # only known of the DGX
     page = Surface.page
     expand_levels = Surface.expand_levels
     expand_loses = Surface.expand_loses

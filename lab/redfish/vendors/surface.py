@@ -27,6 +27,7 @@ class Surface:
     max_sessions = 16
     login_refuses_basic = False  # a POST of Sessions that also carries basic credentials is refused
     idle_reset_s: float | None = None  # a connection unused for that long is reset instead of answered
+    accounts_by_star = True  # an account is changed with If-Match: *, and refuses its own tag
     page = 75  # members a collection shows at once
     expand_levels = 5
     expand_all = True  # whether $expand=* is known
@@ -63,8 +64,8 @@ class Surface:
             return
         if given is None:
             raise RedfishError("PreconditionRequired")
-        if path.startswith(f"{ROOT}/AccountService/Accounts/") and given != "*":
-            raise RedfishError("PreconditionFailed")  # accounts are changed with *, and refuse their own tag
+        if self.accounts_by_star and path.startswith(f"{ROOT}/AccountService/Accounts/") and given != "*":
+            raise RedfishError("PreconditionFailed")
         if given != "*" and etag not in [tag.strip() for tag in given.split(",")]:
             raise RedfishError("PreconditionFailed")
 
