@@ -467,20 +467,58 @@ def test_bad_options_are_said_before_a_password_is_sent(bootstrap: Any, options:
     assert bmc.wrong == [] and bmc.sessions == {}
 
 
-def test_the_labs_dgx_is_bootstrapped(lab_bmc: Any, tmp_path: Path) -> None:
-    """With ETags, roles and the password rules of a DGX."""
-    params = {
-        **lab_bmc.params(bmc_username=None, bmc_password=None, bmc_auth="auto"),
-        "server": None, "credential_file": str(tmp_path / "bmc.json"), "factory_defaults": True, "mac": None,
-        "credentials": [entry(lab_bmc.machine.config.bmc_username, lab_bmc.machine.config.bmc_password)],
-        "serial_number": lab_bmc.machine.serial_number, "profile": "ami_dgx", "account": "palebluedot",
+VENDORS = {
+    "ami": "ami_dgx", "dell": "dell_idrac", "hpe": "hpe_ilo", "lenovo": "lenovo_xcc", "openbmc": "nvidia_grace",
+    "supermicro": "supermicro", "generic": "generic",
+}  # fmt: skip
+
+
+def of_lab(lab: Any, folder: Path, **options: Any) -> dict[str, Any]:
+    """Options for a machine of the lab whose first password stands in the list."""
+    return {
+        **lab.params(bmc_username=None, bmc_password=None, bmc_auth="auto"),
+        "server": None, "credential_file": str(folder / "bmc.json"), "factory_defaults": False, "mac": None,
+        "credentials": [entry(lab.machine.config.bmc_username, lab.machine.config.bmc_password)],
+        "serial_number": lab.machine.serial_number, "profile": None, "account": "palebluedot",
         "take_over": False, "new_password": None, "close_factory": True, "wait_timeout": 0,
-        "tries_dir": str(tmp_path / "tries"),
+        "tries_dir": str(folder / "tries"), **options,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_every_vendor_of_the_lab_is_bootstrapped(start_lab: Any, tmp_path: Path, vendor: str) -> None:
+    """With its own ETags, slots, roles and password rules; only accounts are written."""
+    lab = start_lab(vendor)
+    params = of_lab(lab, tmp_path)
     answer = bmc_bootstrap.run(params, False)
     assert answer["opened_by"] == "list entry 1" and answer["done"] == ["account made"]
-    assert lab_bmc.writes() == ["POST /redfish/v1/AccountService/Accounts"]
-    assert lab_bmc.sessions() == 0
+    assert len(lab.writes()) == 1 and "/AccountService/Accounts" in lab.writes()[0]
+    assert lab.sessions() == 0
     assert not bmc_bootstrap.run(params, False)["changed"]
-    again = bmc_bootstrap.run({**params, "take_over": True, "account": "x"}, False)
-    assert again["done"] == [] and again["opened_by"] == "recorded", "it is taken over already"
+    kept = json.loads((tmp_path / "bmc.json").read_text())["confirmed"]
+    again = bmc_bootstrap.run({**params, "take_over": True}, False)
+    assert again["done"] == [] and kept["username"] == "palebluedot", "it is taken over already"
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_every_vendor_of_the_lab_has_a_demanded_change_answered(start_lab: Any, tmp_path: Path, vendor: str) -> None:
+    lab = start_lab(vendor)
+    first = lab.machine.bmc.accounts.find(lab.machine.config.bmc_username)
+    first.must_change = True
+    answer = bmc_bootstrap.run(of_lab(lab, tmp_path), False)
+    assert answer["done"] == ["password changed, as the BMC demanded", "account made"]
+    assert not first.must_change and first.password == lab.machine.bmc.accounts.find("palebluedot").password
+    assert all("/AccountService/Accounts" in write for write in lab.writes()) and lab.sessions() == 0
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_no_vendor_of_the_lab_ever_locks_us_out(start_lab: Any, tmp_path: Path, vendor: str) -> None:
+    lab = start_lab(vendor)
+    wrong = [entry(lab.machine.config.bmc_username, f"wrong password {number}") for number in range(9)]
+    params = of_lab(lab, tmp_path, credentials=wrong)
+    for _ in range(3):
+        with pytest.raises(PaleBlueDotError) as caught:
+            bmc_bootstrap.run(params, False)
+        assert caught.value.code == "lockout_near"
+    account = lab.machine.bmc.accounts.find(lab.machine.config.bmc_username)
+    assert account.failures > 0 and not lab.machine.bmc.accounts.locked(account)
