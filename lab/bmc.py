@@ -158,6 +158,22 @@ class VirtualMedia:
     write_protected: bool = True
 
 
+@dataclass
+class ManagerNetwork:
+    """Where the BMC itself is. ``hostname`` empty: made of its MAC; ``vlan`` 0: none."""
+
+    hostname: str = ""
+    dhcp: bool = False
+    address: str = "127.0.0.1"
+    netmask: str = "255.0.0.0"
+    gateway: str = "0.0.0.0"  # noqa: S104  none
+    vlan: int = 0
+    dns_servers: list[str] = field(default_factory=list)
+    ntp_servers: list[str] = field(default_factory=list)
+    ntp_enabled: bool = False
+    ipmi_enabled: bool = True
+
+
 @dataclass(frozen=True)
 class LogRecord:
     """One entry of a Redfish log. ``origin`` is the path of the resource it is about."""
@@ -217,6 +233,7 @@ class Bmc:
         self.boot_order_pending: list[str] | None = None
         self.secure_boot = SecureBoot()
         self.media: dict[str, VirtualMedia] = {}
+        self.network = ManagerNetwork()
         self.sel: list[SelRecord] = []
         self.event_log: list[LogRecord] = []  # of the GPU baseboard
         self.on_event: list[Callable[[LogRecord], None]] = []

@@ -69,6 +69,7 @@ WRITES = {
     (0x06, 0x45),
     (0x06, 0x47),
     (0x0A, 0x47),
+    (0x0C, 0x01),
 }
 
 Answer = bytes | int  # data of a success, or a completion code
@@ -197,6 +198,7 @@ class IpmiBmc(Bmc):  # type: ignore[misc]
             (0x0A, 0x43): self._get_sel,
             (0x0A, 0x47): self._clear_sel,
             (0x0A, 0x48): lambda data, session: struct.pack("<I", int(self._clock.now().timestamp())),
+            (0x0C, 0x01): self._set_lan_parameter,
             (0x0C, 0x02): self._lan_parameter,
             (0x2C, 0x02): self._dcmi_power,
             (0x2C, 0x10): self._dcmi_temperature,
@@ -239,6 +241,8 @@ class IpmiBmc(Bmc):  # type: ignore[misc]
         if self._resets != self.machine.bmc.resets:
             self._resets = self.machine.bmc.resets
             self._sessions.clear()
+        if not self.machine.bmc.network.ipmi_enabled:
+            return
         if not self.machine.bmc.away and (pong := presence_pong(data)) is not None:
             self.serversocket.sendto(pong, client)
             return
@@ -388,19 +392,36 @@ class IpmiBmc(Bmc):  # type: ignore[misc]
         return b""
 
     def _lan_parameter(self, data: bytes, session: _Session) -> Answer:
+        network = self.machine.bmc.network
         values = {
             0: bytes([0]),  # set complete
             1: bytes([0x80]),
-            3: bytes([127, 0, 0, 1]),
-            4: bytes([1]),  # static
+            3: socket.inet_aton(network.address),
+            4: bytes([2 if network.dhcp else 1]),
             5: bytes.fromhex(("06" + self.machine.mac[2:]).replace(":", "")),
-            6: bytes([255, 0, 0, 0]),
-            12: bytes(4),
+            6: socket.inet_aton(network.netmask),
+            12: socket.inet_aton(network.gateway),
             13: bytes(6),
-            20: bytes(2),  # no VLAN
+            20: struct.pack("<H", network.vlan | 0x8000 if network.vlan else 0),
         }
         found = values.get(data[1])
         return PARAMETER_NOT_SUPPORTED if found is None else bytes([0x11]) + found
+
+    def _set_lan_parameter(self, data: bytes, session: _Session) -> Answer:
+        """What is set is remembered; over IPMI this BMC stays where it is until Redfish or a restart moves it."""
+        network, value = self.machine.bmc.network, data[2:]
+        if data[1] == 0:
+            return b""
+        if data[1] == 4:
+            network.dhcp = value[0] & 0xF == 2
+        elif data[1] in (3, 6, 12):
+            setattr(network, {3: "address", 6: "netmask", 12: "gateway"}[data[1]], socket.inet_ntoa(value[:4]))
+        elif data[1] == 20:
+            number = int(struct.unpack("<H", value[:2])[0])
+            network.vlan = number & 0xFFF if number & 0x8000 else 0
+        else:
+            return PARAMETER_NOT_SUPPORTED
+        return b""
 
     # --- users
 

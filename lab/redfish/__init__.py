@@ -12,6 +12,7 @@ def load_resources() -> None:
         events,
         firmware,
         logs,
+        manager_network,
         managers,
         root,
         secureboot,

@@ -97,62 +97,6 @@ def restart(bmc: RedfishBmc) -> None:
         _eject(media)
 
 
-@routes.get("/Managers/BMC/EthernetInterfaces")
-def ethernet_interfaces(bmc: RedfishBmc) -> Body:
-    return ami(
-        f"{BMC}/EthernetInterfaces",
-        "EthernetInterfaceCollection.EthernetInterfaceCollection",
-        Description="Collection of Ethernet Interfaces for this Manager",
-        **member_list([f"{BMC}/EthernetInterfaces/eth0"]),
-        Name="Ethernet Network Interface Collection",
-    )
-
-
-@routes.get("/Managers/BMC/EthernetInterfaces/eth0")
-def ethernet_interface(bmc: RedfishBmc) -> Body:
-    # one below the host's own card
-    mac = f"06{bmc.machine.mac[2:]}".upper()
-    return ami(
-        f"{BMC}/EthernetInterfaces/eth0",
-        "EthernetInterface.v1_6_2.EthernetInterface",
-        AutoNeg=True,
-        DHCPv4={"DHCPEnabled": False},
-        Description="Ethernet Interface eth0",
-        FullDuplex=True,
-        HostName=f"DGX{mac.replace(':', '')}",
-        IPv4Addresses=[
-            {"Address": "127.0.0.1", "AddressOrigin": "Static", "Gateway": "0.0.0.0", "SubnetMask": "255.0.0.0"}  # noqa: S104
-        ],
-        Id="eth0",
-        InterfaceEnabled=True,
-        LinkStatus="LinkUp",
-        MACAddress=mac,
-        MTUSize=1500,
-        Name="eth0",
-        PermanentMACAddress=mac,
-        SpeedMbps=1000,
-        Status=dict(AMI_OK),
-        VLAN={"VLANEnable": False, "VLANId": 0},
-    )
-
-
-@routes.get("/Managers/BMC/NetworkProtocol")
-def network_protocol(bmc: RedfishBmc) -> Body:
-    return ami(
-        f"{BMC}/NetworkProtocol",
-        "ManagerNetworkProtocol.v1_6_0.ManagerNetworkProtocol",
-        Description="Network Protocol Details",
-        HTTPS={"Port": bmc.port, "ProtocolEnabled": True},
-        HostName=f"DGX{bmc.machine.mac.replace(':', '').upper()}",
-        IPMI={"Port": bmc.state.ipmi_port or 623, "ProtocolEnabled": bmc.state.ipmi_port is not None},
-        Id="NetworkProtocol",
-        Name="Manager Network Protocol",
-        SSH={"Port": 22, "ProtocolEnabled": False},
-        Status=dict(AMI_OK),
-        VirtualMedia={"Port": 443, "ProtocolEnabled": True},
-    )
-
-
 # --- virtual media
 
 

@@ -85,6 +85,15 @@ class RedfishBmc:
         await self._site.start()
         self.port = self._runner.addresses[0][1]
 
+    async def move(self, host: str | None) -> None:
+        """Listen on another address from now on, at the same port; None: on none that can be reached from here."""
+        site, self._site = self._site, None
+        if site is not None:
+            await site.stop()
+        self.sessions.clear()
+        if host is not None:
+            await self._listen(host)
+
     def _faults_changed(self) -> None:
         """A standing ``refuse`` closes the listening socket, so that the kernel itself refuses."""
         refused = bool(self.machine.world.faults.standing(self.machine.name, "redfish", "refuse"))

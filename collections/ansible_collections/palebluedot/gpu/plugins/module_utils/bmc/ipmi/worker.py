@@ -27,7 +27,9 @@ CHASSIS = 0x00
 APPLICATION = 0x06
 STORAGE = 0x0A
 GROUP_EXTENSION = 0x2C
+TRANSPORT = 0x0C
 THIS_CHANNEL = 0x0E
+LAN_ADDRESSES = {"address": 3, "netmask": 6, "gateway": 12}
 DCMI = 0xDC
 # Chassis Control (IPMI 2.0, 28.3)
 # completion codes (IPMI 2.0, table 5-2): invalid command, for this LUN, parameter out of range, invalid field, disabled
@@ -275,6 +277,39 @@ def password_data(number: int, operation: int, password: str) -> tuple[int, ...]
     return (number | mark, operation, *raw.ljust(size, b"\0"))
 
 
+# -- LAN configuration (23.1, 23.2, table 23-4)
+
+
+def lan(command: Any) -> dict[str, Any]:
+    source, vlan = lan_parameter(command, 4), lan_parameter(command, 20)
+    tag = vlan[0] | vlan[1] << 8 if vlan and len(vlan) >= 2 else None
+    return {
+        "dhcp": None if not source else source[0] & 0x0F == 2,
+        **{name: dotted(lan_parameter(command, number)) for name, number in LAN_ADDRESSES.items()},
+        "vlan": None if tag is None else tag & 0x0FFF if tag & 0x8000 else 0,
+    }
+
+
+def lan_parameter(command: Any, number: int) -> bytes | None:
+    answer = command.raw_command(netfn=TRANSPORT, command=0x02, data=(THIS_CHANNEL, number, 0, 0))
+    return None if "error" in answer else bytes(answer["data"])[1:]
+
+
+def dotted(raw: bytes | None) -> str | None:
+    return ".".join(str(part) for part in raw[:4]) if raw and len(raw) >= 4 else None
+
+
+def set_lan(command: Any, name: str, value: Any) -> None:
+    if name == "dhcp":
+        data: tuple[int, ...] = (4, 2 if value else 1)
+    elif name == "vlan":
+        tag = value | 0x8000 if value else 0
+        data = (20, tag & 0xFF, tag >> 8)
+    else:
+        data = (LAN_ADDRESSES[name], *(int(part) for part in value.split(".")))
+    checked(send_once(command, TRANSPORT, 0x01, (THIS_CHANNEL, *data), f"set {name}"))
+
+
 def write(command: Any, number: int, data: tuple[int, ...], what: str) -> None:
     checked(send_once(command, APPLICATION, number, data, what))
 
@@ -302,6 +337,8 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "sel": sel,
     "firmware": firmware,
     "set_reset": set_reset,
+    "lan": lan,
+    "set_lan": set_lan,
     "users": users,
     "set_user_name": set_user_name,
     "set_user_access": set_user_access,
