@@ -133,6 +133,15 @@ def test_a_lost_answer_is_found_done(leaf: Leaf) -> None:
     assert leaf.writes() == ["port.set"]
 
 
+def test_a_set_that_hangs_says_what_is_known(leaf: Leaf) -> None:
+    wanted = {"update": [{"path": CONFIG[leaf.dialect], "value": SPARE[leaf.dialect]}], "switch_timeout": 1}
+    leaf.fault(match="Set *", kind="hang", count=1)
+    with pytest.raises(errors.DeadlineExceeded, match="nothing of it is done so far"):
+        change(leaf, **wanted)
+    leaf.fault(match="Set *", kind="late", value=0.5, count=1)
+    assert change(leaf, **wanted)["changed"]
+
+
 def test_a_read_only_switch(leaf: Leaf) -> None:
     leaf.fault(kind="read_only")
     with pytest.raises(errors.Unsupported) as caught:
@@ -170,6 +179,12 @@ def test_a_subscription_is_polled(plain: Leaf) -> None:
     plain.switch.ports["Ethernet1"].counters.in_octets = 7
     updates = raw.subscribe(asked, False)["updates"]
     assert [(update["poll"], update["value"]) for update in updates] == [(0, "7"), (1, "7"), (2, "7")]
+
+
+def test_polls_that_do_not_fit_into_the_time_are_no_success(plain: Leaf) -> None:
+    asked = plain.asked(paths=["/interfaces"], mode="poll", polls=100, interval=0.5, timeout=1)
+    with pytest.raises(errors.DeadlineExceeded):
+        raw.subscribe(asked, False)
 
 
 def test_a_subscription_has_a_hard_deadline(plain: Leaf) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -188,6 +189,20 @@ def test_a_commit_that_takes_too_long_is_put_back(leaf: Leaf) -> None:
     assert caught.value.code == "port_not_moved"
     assert leaf.switch.ports[leaf.first].access_vlan == 666
     assert 1207 not in leaf.switch.vlans
+
+
+def test_a_vlan_that_others_have_come_into_is_not_taken_away_with_ours(leaf: Leaf) -> None:
+    if leaf.dialect == "srlinux":
+        pytest.skip("SR Linux has one tree: what is committed is what is shown")
+    leaf.fault(match="Set *", kind="slow", value=30, count=1)
+    other = leaf.switch.ports[leaf.second]
+    timer = threading.Timer(0.4, setattr, (other, "access_vlan", 1207))
+    timer.start()
+    with pytest.raises(errors.PaleBlueDotError, match="put back: it is in VLAN 666 again"):
+        run(leaf.params(wait_timeout=1), False)
+    timer.join()
+    assert 1207 in leaf.switch.vlans
+    assert (other.access_vlan, leaf.switch.ports[leaf.first].access_vlan) == (1207, 666)
 
 
 def test_a_set_that_is_done_after_the_deadline_is_found(leaf: Leaf) -> None:

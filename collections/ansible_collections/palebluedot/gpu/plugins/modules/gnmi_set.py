@@ -78,6 +78,7 @@ extends_documentation_fragment:
 requirements:
   - pygnmi >= 0.8.15
 notes:
+  - Values are shown in the diff. Set C(no_log) on a task that sets a secret.
   - A replaced value is compared as it is written. A switch that adds defaults to it reports a change each time.
 seealso:
   - module: palebluedot.gpu.gnmi_get

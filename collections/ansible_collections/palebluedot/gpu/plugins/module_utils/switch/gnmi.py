@@ -277,8 +277,15 @@ class Session:
                 if not answer.sync_response:
                     continue
                 synced += 1
-                if done >= (polls or 0) or not pause():
+                if done >= (polls or 0):
                     return found
+                if not pause():
+                    raise DeadlineExceeded(
+                        f"time was over after {done} of {polls} polls",
+                        host=self.address,
+                        tried=tried,
+                        next="Raise timeout, or ask for fewer polls.",
+                    )
                 done += 1
                 asked.put(pb.SubscribeRequest(poll=pb.Poll()))
         except grpc.RpcError as problem:

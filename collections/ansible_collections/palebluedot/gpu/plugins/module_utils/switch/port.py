@@ -232,7 +232,8 @@ class Move:
                 **facts,
             ) from problem
         try:
-            for change in self.dialect.put_back(self.interface, old, self.vlan, unmake=old_vlan is None):
+            unmake = old_vlan is None and self._is_ours_alone(opened)
+            for change in self.dialect.put_back(self.interface, old, self.vlan, unmake=unmake):
                 opened.write(change)
             found, _vlan = opened.read(self.dialect.port_vlans(self.interface), self.dialect.vlan(self.vlan))
         except PaleBlueDotError as second:
@@ -257,6 +258,11 @@ class Move:
             retryable=True,
             **facts,
         ) from problem
+
+    def _is_ours_alone(self, opened: Session) -> bool:
+        """Whether no other port has come into the VLAN that this task made: another task may have moved one there."""
+        (members,) = opened.read(self.dialect.members(self.vlan))
+        return not set(members) - {self.interface}
 
 
 def _shown(vlan: Vlan | None) -> Json | None:

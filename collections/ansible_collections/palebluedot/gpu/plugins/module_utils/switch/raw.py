@@ -7,7 +7,12 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import InvalidInput, NotFound, PaleBlueDotError
+from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import (
+    DeadlineExceeded,
+    InvalidInput,
+    NotFound,
+    PaleBlueDotError,
+)
 from ansible_collections.palebluedot.gpu.plugins.module_utils.switch.dialects import dialect
 from ansible_collections.palebluedot.gpu.plugins.module_utils.switch.dialects.base import Json
 from ansible_collections.palebluedot.gpu.plugins.module_utils.switch.gnmi import Change, Session, session
@@ -85,7 +90,10 @@ class _Setter:
             self.before = now
         wanted = self._after(now)
         if now != wanted and not self.check_mode:
-            self.results = opened.write(self.change, self.encoding)
+            try:
+                self.results = opened.write(self.change, self.encoding)
+            except DeadlineExceeded as problem:
+                self._judge(opened, now, wanted, problem)
             self._confirm(opened, wanted)
         after = self._after(self.before)
         return {
@@ -118,6 +126,18 @@ class _Setter:
         for path, value in self.change.update:
             after[path] = _merged(after[path], _own(path, value))
         return {path: _same(after[path], before[path]) for path in after}
+
+    def _judge(self, opened: Session, now: Json, wanted: Json, problem: DeadlineExceeded) -> None:
+        """After a Set without an answer: return when it was done, else raise ``problem`` with what is known."""
+        try:
+            found = self._read(opened)
+        except PaleBlueDotError:
+            problem.message += "; what became of the Set is not known"
+            raise problem from None
+        if all(_holds(found[path], value) for path, value in wanted.items()):
+            return
+        problem.message += "; nothing of it is done so far" if found == now else "; it was done by half"
+        raise problem
 
     def _confirm(self, opened: Session, wanted: Json) -> None:
         while True:

@@ -197,6 +197,7 @@ class _Keeper:
         told = problem.message.rstrip(".")
         if vlan is None and self.present:
             try:
+                self._refuse_members(opened, self.id, "vlan_in_use")
                 _found, maps = self._look(opened)
                 for change in self.dialect.drop_vlan(self.id, maps.only({self.id})):
                     opened.write(change)
