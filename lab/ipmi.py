@@ -6,7 +6,7 @@ without which newer clients hang), unknown users and too high privileges are ref
 
 Faults of layer ``ipmi`` are picked with method and path ``<network function> <command>``, two hexadecimal digits each,
 ``00 02`` being chassis control: ``drop`` (no answer), ``status`` (value: completion code), ``latency`` (value: real
-seconds).
+seconds). ``no_cipher`` is a condition: no cipher suite is agreed to, as on a BMC that wants one which nobody offers.
 """
 
 from __future__ import annotations
@@ -119,7 +119,9 @@ class _Session(serversession.ServerSession):  # type: ignore[misc]
 
     def create_open_session_response(self, request: bytes) -> bytearray:
         offered = bytes(request[12:13] + request[20:21] + request[28:29])
-        if offered == b"\x01\x01\x01":  # suite 3: HMAC-SHA1, HMAC-SHA1-96, AES-CBC-128
+        machine = self.bmc.machine
+        hardened = machine.world.faults.standing(machine.name, "ipmi", "no_cipher")
+        if offered == b"\x01\x01\x01" and not hardened:  # suite 3: HMAC-SHA1, HMAC-SHA1-96, AES-CBC-128
             answer: bytearray = super().create_open_session_response(request)
             return answer
         self.refused = True

@@ -24,9 +24,11 @@ options:
   subset:
     description:
       - What to read. Each adds requests to the BMC, and V(gpus) most of them.
+      - V(health) and V(sensors) read every sensor over IPMI, which takes a slow BMC longer than the default
+        O(bmc_timeout). Over Redfish V(health) costs nothing, and there are no V(sensors).
     type: list
     elements: str
-    choices: [power, system, bios, gpus, managers, capabilities]
+    choices: [power, system, bios, gpus, managers, capabilities, health, sensors]
     default: [power, system, bios, gpus, managers, capabilities]
 extends_documentation_fragment:
   - palebluedot.gpu.bmc
@@ -129,6 +131,15 @@ bmc:
           does not tell. C(cannot) names what it does only with a licence that is not there, such as
           C(virtual_media), and that licence.
       type: dict
+    health:
+      description: V(OK), V(Warning) or V(Critical) of the whole server; over IPMI, of its worst sensor.
+      type: str
+      sample: OK
+    sensors:
+      description:
+        - Over IPMI each sensor's C(name), C(kind), C(value), C(unit), C(health) and C(states), which say what is wrong.
+      type: list
+      elements: dict
 error:
   description:
     - What went wrong, with C(code), C(message), C(host), C(step), C(tried), C(answer), C(next) and C(retryable).
@@ -143,7 +154,7 @@ from ansible_collections.palebluedot.gpu.plugins.module_utils.entry import execu
 SUBSETS = ["power", "system", "bios", "gpus", "managers", "capabilities"]
 SPEC = {
     "argument_spec": {
-        "subset": {"type": "list", "elements": "str", "choices": SUBSETS, "default": SUBSETS},
+        "subset": {"type": "list", "elements": "str", "choices": [*SUBSETS, "health", "sensors"], "default": SUBSETS},
         **options.bmc(),
     },
     "supports_check_mode": True,

@@ -83,6 +83,18 @@ class Gpu:
     source: str
 
 
+@dataclass(frozen=True)
+class Sensor:
+    """One reading; ``health`` is OK, Warning or Critical, None where the sensor only counts. ``states`` says why."""
+
+    name: str
+    kind: str | None
+    value: float | None
+    unit: str | None
+    health: str | None
+    states: list[str]
+
+
 @dataclass
 class BmcInfo:
     """What ``bmc_info`` returns as ``bmc``; what was not asked for, or is not known, is None."""
@@ -98,6 +110,8 @@ class BmcInfo:
     bmc_firmware_version: str | None = None
     gpus: list[Gpu] | None = None
     capabilities: dict[str, Any] | None = None
+    health: str | None = None
+    sensors: list[Sensor] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)

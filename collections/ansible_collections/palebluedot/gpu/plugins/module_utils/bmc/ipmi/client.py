@@ -20,6 +20,7 @@ from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.base import (
     PowerAction,
     PowerState,
     Refused,
+    Sensor,
     Task,
     no_facet,
 )
@@ -29,6 +30,7 @@ from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.values import 
 from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import (
     AuthenticationError,
     BadAnswer,
+    Busy,
     DeadlineExceeded,
     PaleBlueDotError,
     Unreachable,
@@ -42,6 +44,7 @@ F = TypeVar("F")
 MISSING = None if find_spec("pyghmi") else ImportError("No module named 'pyghmi'")
 
 PORT = 623
+HEALTHS = ("OK", "Warning", "Critical")  # from best to worst
 LOGOUT_TIMEOUT_S = 2.0
 # IPMI's boot device selector (28.13, parameter 5) in pyghmi's words. It has no UEFI HTTP boot.
 _DEVICES = {
@@ -57,6 +60,16 @@ _KINDS: dict[str, tuple[type[PaleBlueDotError], str, str]] = {
         AuthenticationError,
         "the BMC refused the user name or password",
         "Check the credential and that the account may use IPMI over LAN as administrator.",
+    ),
+    "cipher": (
+        Unsupported,
+        "the BMC agrees to no cipher suite of ours",
+        "Allow cipher suite 17 (or 3) on the BMC, or use Redfish.",
+    ),
+    "sessions": (
+        Busy,
+        "the BMC holds no more IPMI sessions",
+        "Wait until some that nobody uses any more run out, a minute or so.",
     ),
     "unreachable": (
         Unreachable,
@@ -170,7 +183,7 @@ class IpmiBmc(Bmc):
         error = answer.get("error")
         if error is None:
             return answer["result"]
-        if error["kind"] in ("unreachable", "lost", "internal"):
+        if error["kind"] in ("unreachable", "lost", "internal", "cipher", "sessions"):
             self._drop_worker()  # the session is gone, and pyghmi cannot renew it in that process
         problem_kind, message, advice = _KINDS[error["kind"]]
         raise problem_kind(message, host=self.host, tried=tried, answer=error["text"], next=advice)
@@ -248,6 +261,11 @@ class IpmiBmc(Bmc):
                 found.serial_number = text(known["serial_number"])
             if "managers" in subset:
                 found.bmc_firmware_version = text(known["firmware"])
+        if "health" in subset or "sensors" in subset:
+            sensors = [Sensor(**reading) for reading in self.ask("sensors")]
+            known = [sensor.health for sensor in sensors if sensor.health is not None]
+            found.health = max(known, key=HEALTHS.index, default=None)
+            found.sensors = sensors if "sensors" in subset else None
         if "capabilities" in subset:
             found.capabilities = self.capabilities()
         return found

@@ -7,7 +7,8 @@ a call for ever; so it lives in processes of its own (``pool.py``), which are ki
 file is run by its source text: it imports nothing of the collection, which a child process could not find.
 
 Request ``{"op", "address", "port", "username", "password", "arguments"}``; answer ``{"result"}`` or
-``{"error": {"kind", "text"}}`` with kind authentication, unreachable, unsupported, refused, lost or internal.
+``{"error": {"kind", "text"}}`` with kind authentication, cipher, sessions, unreachable, unsupported, refused, lost or
+internal.
 """
 
 from __future__ import annotations
@@ -192,6 +193,27 @@ def from_bytes(data: Any) -> int:
     return int.from_bytes(bytes(data), "little")
 
 
+def sensors(command: Any) -> list[dict[str, Any]]:
+    """Every sensor that the SDR repository lists and that has a reading (IPMI 2.0, chapter 33 to 36)."""
+    found = []
+    for reading in command.get_sensor_data():
+        if getattr(reading, "unavailable", 0):
+            continue
+        health = int(reading.health or 0)
+        value = reading.value
+        found.append(
+            {
+                "name": str(reading.name),
+                "kind": str(reading.type) if reading.type else None,
+                "value": float(value) if isinstance(value, int | float) else None,
+                "unit": str(reading.units).strip() or None if reading.units else None,
+                "health": "OK" if health == 0 else "Warning" if health == 1 else "Critical",
+                "states": [str(state) for state in reading.states or []],
+            }
+        )
+    return found
+
+
 def metrics(command: Any) -> dict[str, Any]:
     return {"power_watts": dcmi_power(command), "inlet_celsius": dcmi_inlet(command)}
 
@@ -335,6 +357,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "set_boot": set_boot,
     "metrics": metrics,
     "sel": sel,
+    "sensors": sensors,
     "firmware": firmware,
     "set_reset": set_reset,
     "lan": lan,
@@ -348,12 +371,25 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
 }
 
 
+def meanings(codes: tuple[int, ...]) -> set[str]:
+    """pyghmi's words for completion codes: some of its calls raise them without the code."""
+    from pyghmi.ipmi.private import constants
+
+    return {constants.ipmi_completion_codes[code].lower() for code in codes if code in constants.ipmi_completion_codes}
+
+
 def kind_of(problem: Exception) -> str:
     text = str(problem).lower()
     code = getattr(problem, "ipmicode", 0)
     if "password" in text or "unauthorized" in text or "insufficient privilege" in text or "access denied" in text:
         return "authentication"
-    if code in UNSUPPORTED or type(problem).__name__ == "UnsupportedFunctionality":
+    if "insufficient resources" in text:
+        return "sessions"
+    if "cipher suite" in text or "invalid integrity algorithm" in text or "invalid confidentiality" in text:
+        return "cipher"
+    if "rakp" in text or "unauthorized" in text:
+        return "authentication"  # unknown user, or one who may not have this privilege
+    if code in UNSUPPORTED or text in meanings(UNSUPPORTED) or type(problem).__name__ == "UnsupportedFunctionality":
         return "unsupported"
     if "timeout" in text or "no longer connected" in text or not text or text == "none":
         return "unreachable"

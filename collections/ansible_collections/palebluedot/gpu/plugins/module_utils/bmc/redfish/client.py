@@ -259,6 +259,9 @@ class RedfishBmc(Bmc):
         if "power" in subset:
             state = power_state_of(system)
             found.power_state = state.value if state else None
+        if "health" in subset:
+            status = table(system.get("Status"))
+            found.health = text(status.get("HealthRollup")) or text(status.get("Health"))
         if "system" in subset:
             found.manufacturer = text(system.get("Manufacturer"))
             found.model = text(system.get("Model"))
