@@ -1,0 +1,94 @@
+"""firmware.yml over a fleet: phases, the budget of failures, hands off and freeze; and what --check shows of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.firmware import make_image
+from tests.support.site import Site
+
+pytestmark = pytest.mark.e2e
+SITE = {"servers": 5, "environment": {"PALEBLUEDOT_COLLECT_INTERVAL_S": "0"}}
+NAMES = [f"gpu-{number:03}" for number in range(1, 6)]
+
+
+def written(site: Site, since: int) -> list[str]:
+    """The servers whose BIOS image was written, in that order."""
+    return [entry["machine"] for entry in site.log(since=since) if entry["action"] == "firmware.write"]
+
+
+def wanted(folder: Path, version: str) -> str:
+    image = folder / f"bios-{version}.fwpkg"
+    image.write_bytes(make_image({"HostBIOS_0": version}))
+    return json.dumps({"image": str(image), "targets": ["HostBIOS_0"], "version": version, "phases": [1, 2]})
+
+
+def hands_off(site: Site) -> dict[str, Any]:
+    return {server["name"]: server["hands_off_reason"] for server in site.client.servers() if server["hands_off"]}
+
+
+def test_the_fleet_is_updated_phase_by_phase_and_given_back(site: Site, tmp_path: Path) -> None:
+    extra = wanted(tmp_path, "01.02.00")
+    mark = site.mark()
+    shown = site.playbook("firmware.yml", "--check", "--diff", "-e", extra).stdout
+    assert "01.01.03" in shown and "01.02.00" in shown
+    assert written(site, mark) == []
+    site.playbook("firmware.yml", "-e", extra)
+    order = written(site, mark)
+    assert sorted(order) == NAMES and order[0] == NAMES[0], "one server alone comes first"
+    ran = [entry["machine"] for entry in site.log(since=mark) if entry["action"] == "firmware.run"]
+    assert sorted(ran) == NAMES and ran[0] == NAMES[0]
+    assert hands_off(site) == {}
+    assert {site.lab("GET", f"/machines/{name}")["power"] for name in NAMES} == {"Off"}, "as they were"
+    again = site.playbook("firmware.yml", "-e", extra).stdout
+    assert again.count("changed=0") == len(NAMES)
+    assert written(site, mark) == order
+
+
+def test_a_failed_server_ends_the_rollout_and_stays_out_of_the_pool(site: Site, tmp_path: Path) -> None:
+    extra = wanted(tmp_path, "01.03.00")
+    fault = {"machine": NAMES[1], "layer": "machine", "match": "firmware *", "kind": "firmware_failed", "count": 1}
+    site.lab("POST", "/faults", fault)
+    mark = site.mark()
+    done = site.playbook("firmware.yml", "-e", extra, check=False)
+    assert done.returncode != 0
+    assert f"1 of 5 servers have failed ({NAMES[1]}) and the budget is 0" in done.stdout
+    assert sorted(written(site, mark)) == NAMES[:3], "the first alone, then two; none after that"
+    (reason,) = hands_off(site).values()
+    assert "verification failed" in reason
+    # with hands off it, it is left alone; with a budget of one the others go on
+    mark = site.mark()
+    done = site.playbook("firmware.yml", "-e", extra, "-e", "budget=1", check=False)
+    assert "hands are off" in done.stdout
+    assert sorted(written(site, mark)) == NAMES[3:]
+    site.client.set_server_flags(NAMES[1], {"hands_off": False, "reason": None})
+    site.playbook("firmware.yml", "-e", extra)
+    assert written(site, mark)[-1] == NAMES[1]
+
+
+def test_a_frozen_fleet_and_servers_in_use_are_left_alone(site: Site, tmp_path: Path) -> None:
+    extra = wanted(tmp_path, "01.04.00")
+    mark = site.mark()
+    site.client.set_freeze(True, "audit")
+    try:
+        done = site.playbook("firmware.yml", "-e", extra, check=False)
+    finally:
+        site.client.set_freeze(False)
+    assert done.returncode != 0 and "the fleet is frozen" in done.stdout
+    assert written(site, mark) == []
+
+
+def test_configure_takes_the_class_and_leaves_firmware_alone(site: Site) -> None:
+    """What inventory/group_vars say of a DGX H100, and over it what the record says of this one."""
+    mark = site.mark()
+    shown = site.playbook("configure.yml", "--check", "--diff", "-e", f"target={NAMES[4]}").stdout
+    assert "C0/C1 state" in shown and [entry for entry in site.log(NAMES[4], mark) if "PATCH" in entry["action"]] == []
+    site.playbook("configure.yml", "-e", f"target={NAMES[4]}", "-e", "reboot=if_needed")
+    (applied,) = [entry for entry in site.log(NAMES[4], mark) if entry["action"] == "bios.applied"]
+    assert "PackageCState" in applied["detail"]["attributes"]
+    assert written(site, mark) == []
+    assert "changed=0" in site.playbook("configure.yml", "-e", f"target={NAMES[4]}", "-e", "reboot=if_needed").stdout
