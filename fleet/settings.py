@@ -69,6 +69,10 @@ class Settings(BaseSettings):
     alert_for_s: float = Field(default=0, description="how long a condition must hold before its alert fires")
     monitoring_keep_s: float = Field(default=7 * 24 * 3600, description="figures older than this are pruned")
 
+    enrolment_rules_file: Path | None = Field(
+        default=None, description="rules of enrolment while the record holds none"
+    )
+
     roles_dir: Path = CHECKOUT / "roles"
     templates_dir: Path = CHECKOUT / "templates"
     playbooks_dir: Path = CHECKOUT / "playbooks"

@@ -166,8 +166,9 @@ _NAMES: dict[type[Any], str] = {
 QUOTA_STATES = ("pending", "scheduled", "reserved", "provisioning", "active", "suspended")
 WORKFLOW_ENDED = frozenset({"succeeded", "failed", "cancelled", "timed_out"})
 WORKFLOW_OPEN = frozenset(WORKFLOW) - WORKFLOW_ENDED
-# Where an operator may put a server; it leaves maintenance by an inspection, quarantine by a clean.
-OUT_OF_USE = ("maintenance", "quarantined", "retired")
+# Where an operator may put a server. `inspecting` ends a maintenance: the inspection that follows offers the server
+# again; quarantine is left by a clean.
+OPERATORS_STATES = ("maintenance", "quarantined", "retired", "inspecting")
 ALLOCATION_ENDED = frozenset({"released", "rejected", "failed", "cancelled"})
 
 

@@ -8,7 +8,7 @@ from marshmallow import INCLUDE, Schema, ValidationError, fields, validate, vali
 
 from api.schemas.base import Answer, Flag, PageQuery, Request, choice, page_of, text
 from api.schemas.gpus import GpuSchema
-from fleet.states import OUT_OF_USE
+from fleet.states import OPERATORS_STATES
 
 
 class ServerQuery(PageQuery):
@@ -102,7 +102,7 @@ class FlagsSchema(Request):
 
 
 class StateSchema(Request):
-    state = choice(OUT_OF_USE, "Where to put it.", required=True)
+    state = choice(OPERATORS_STATES, "Where to put it.", required=True)
     reason = text("Why; shown with the server.", length=1024, required=True)
 
 

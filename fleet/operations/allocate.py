@@ -80,14 +80,14 @@ def reserve(session: Session, actor: Actor, request: AllocateRequest) -> Allocat
     keys = _public_keys(session, user, request.ssh_keys)
 
     ways = placement.shape(session, request.gpu_count, request.server_count, request.gpu_model)
-    _check_quota(session, user, quota, {"gpu_count": min(count * size for count, size in ways)})
+    check_quota(session, user, quota, {"gpu_count": min(count * size for count, size in ways)})
     servers, size, explanation = placement.choose(session, ways, request.gpu_model)
     wanted = {
         "gpu_count": size * len(servers),
         "memory_gb": sum(server.memory_gb or 0 for server in servers),
         "storage_gb": sum(server.storage_gb or 0 for server in servers),
     }
-    _check_quota(session, user, quota, wanted)
+    check_quota(session, user, quota, wanted)
 
     allocation = Allocation(
         user_id=user.id,
@@ -194,7 +194,8 @@ def _public_keys(session: Session, user: User, wanted: list[str]) -> list[str]:
     return list(dict.fromkeys(keys))
 
 
-def _check_quota(session: Session, user: User, quota: UserQuota, wanted: dict[str, int]) -> None:
+def check_quota(session: Session, user: User, quota: UserQuota, wanted: dict[str, int]) -> None:
+    """Raise OverQuota, naming each figure that `wanted` would take over its limit."""
     used = quota_used(session, user.id)
     over = {}
     for figure, amount in wanted.items():

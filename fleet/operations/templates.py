@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -66,6 +67,26 @@ def store(session: Session, actor: Actor, content: str, label: str = "template")
     session.flush()
     audit.record(session, actor, f"template.{outcome}", found.id, {"name": found.name, "version": found.version})
     return Seeded(document.name, document.version, outcome)
+
+
+def placeholder(session: Session, name: str, description: str) -> Template:
+    """A row for what was never rendered: an allocation names a template, and an adopted server has none.
+
+    Its kind is its name, so that nothing finds it that looks for something to install.
+    """
+    content = f"# {description}\n"
+    row = Template(
+        name=name,
+        version="1",
+        serial=1,
+        kind=name,
+        description=description,
+        content=content,
+        content_sha256=hashlib.sha256(content.encode()).hexdigest(),
+    )
+    session.add(row)
+    session.flush()
+    return row
 
 
 def find(session: Session, name: str, version: str | None = None, kind: str | None = None) -> Template:

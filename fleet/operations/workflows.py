@@ -137,6 +137,12 @@ def require_own_server(session: Session, actor: Actor, server: Server) -> None:
         raise Forbidden(f"this token belongs to {actor.workflow_id}, which does not work on {server.name}")
 
 
+def open_on_server(session: Session, server: Server) -> bool:
+    """Whether a workflow of the server's own (a clean) has not ended."""
+    mine = select(Workflow.id).where(Workflow.server_id == server.id, Workflow.status.in_(states.WORKFLOW_OPEN))
+    return session.scalar(mine.limit(1)) is not None
+
+
 def object_name(workflow: Workflow, server: Server) -> str:
     """Name of the Tinkerbell Template and Workflow of one server: a DNS label that is the same in every attempt."""
     return dns_label(workflow.kind, short(workflow.id), server.name)

@@ -307,14 +307,15 @@ def test_a_gpu_that_is_gone_is_absent_and_its_server_is_smaller(fleet: Site) -> 
     assert gpus(fleet)[lost["id"]] == (lost["serial_number"], "available")
 
 
-def test_another_board_in_the_slot_is_another_gpu(fleet: Site) -> None:
+def test_another_board_in_the_slot_that_nobody_announced_quarantines(fleet: Site) -> None:
     before = gpus(fleet)
     facts = bmc_facts(1)
     facts["gpus"][0]["serial_number"] = "FRESH"
-    assert inspect(fleet, "gpu-01", facts).gpu_count == 8
-    after = gpus(fleet)
-    assert after["GPU_SXM_1"] == ("FRESH", "available")
-    assert [state for serial, state in after.values() if serial == before["GPU_SXM_1"][0]] == ["absent"]
+    server = inspect(fleet, "gpu-01", facts)
+    assert (server.status, server.gpu_count) == ("quarantined", 8)
+    assert "GPU 1: serial number FRESH instead of GPU000101" in (server.status_reason or "")
+    # the record goes on knowing the one that it knows
+    assert gpus(fleet) == {slot: (serial, "quarantined") for slot, (serial, _state) in before.items()}
 
 
 def test_a_board_that_changed_its_slot_is_the_same_gpu(fleet: Site) -> None:
@@ -350,6 +351,10 @@ def test_an_operator_takes_a_server_out(fleet: Site) -> None:
             register.set_state(session, fleet.ada, "gpu-02", "retired", "no")
         register.set_state(session, fleet.admin, "gpu-02", "retired", "scrap")
     assert {state for _, state in gpus(fleet).values()} == {"maintenance"}
+    # looking at a server that somebody works on does not put it back into the pool
+    assert inspect(fleet, "gpu-01", bmc_facts(1)).status == "maintenance"
+    with fleet.database.transaction() as session:
+        register.set_state(session, fleet.admin, "gpu-01", "inspecting", "the fan is in")
     assert inspect(fleet, "gpu-01", bmc_facts(1)).status == "available"
     with pytest.raises(errors.Conflict, match="retired"):
         inspect(fleet, "gpu-02", bmc_facts(2))
