@@ -20,6 +20,7 @@ from fleet.models import (
     Allocation,
     AllocationServer,
     ApiToken,
+    ExpectedMachine,
     Gpu,
     GpuAllocation,
     MonitoringData,
@@ -192,6 +193,14 @@ def alerts(session: Session, filters: Filters) -> Page:
     status = filters.get("status")
     wanted = Alert.status == status if status else Alert.status != "resolved"
     return _page(session, select(Alert).where(wanted), Alert.id, filters, newest_first=True)
+
+
+def expected_machines(session: Session, filters: Filters) -> Page:
+    """The delivery list, in the order in which it came."""
+    query = select(ExpectedMachine)
+    if "rack" in filters:
+        query = query.where(ExpectedMachine.rack == filters["rack"])
+    return _page(session, query, ExpectedMachine.id, filters)
 
 
 def templates(session: Session, filters: Filters) -> Page:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from flask import url_for
-from sqlalchemy import inspect
+from sqlalchemy import inspect, select
 from sqlalchemy.orm import Session
 
 from fleet import rundoc
-from fleet.models import Allocation, Base, Gpu, GpuAllocation, Server, Workflow
+from fleet.models import Allocation, Base, Gpu, GpuAllocation, HardwareConfig, Server, Workflow
 from fleet.operations import lookup
 
 
@@ -66,9 +66,16 @@ def server_fields(server: Server) -> dict[str, Any]:
     }
 
 
-def server_detail(server: Server) -> dict[str, Any]:
-    """The same with what Tinkerbell is told of it while it is idle."""
-    return {**server_fields(server), "tinkerbell": rundoc.enrolled_hardware(server)}
+def server_detail(session: Session, server: Server) -> dict[str, Any]:
+    """The same with what its last inspection found, and what Tinkerbell is told of it while it is idle."""
+    config = session.scalar(select(HardwareConfig).where(HardwareConfig.server_id == server.id))
+    return {
+        **server_fields(server),
+        "inspected_at": config.observed_at if config is not None else None,
+        "findings": (config.findings if config is not None else None) or [],
+        "notes": (config.notes if config is not None else None) or [],
+        "tinkerbell": rundoc.enrolled_hardware(server),
+    }
 
 
 def gpu_fields(gpu: Gpu, server: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from api.blueprint import Blueprint
-from api.routes import allocations, auth, fleet, gpus, health, ingest, servers, users, workflows
+from api.routes import allocations, auth, enrolment, fleet, gpus, health, ingest, servers, users, workflows
 
 BLUEPRINTS: tuple[Blueprint, ...] = (
     auth.blp,
@@ -12,6 +12,7 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     allocations.blp,
     workflows.blp,
     servers.blp,
+    enrolment.blp,
     fleet.blp,
     ingest.blp,
     health.blp,

@@ -66,7 +66,7 @@ def get_server(session: Session, server: str) -> Any:
     """One server by id or name."""
     found = lookup.server(session, ids.require_or_name(server, "srv"))
     workflows.require_own_server(session, current_actor(), found)
-    return server_detail(found)
+    return server_detail(session, found)
 
 
 @blp.route("/servers/<server>/inspection", "recordInspection", method="PUT")

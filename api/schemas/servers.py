@@ -22,6 +22,9 @@ class NicSchema(Answer):
     mac = fields.String(required=True)
     switch = fields.String(required=True, allow_none=True, metadata={"description": "The switch's name."})
     switch_port = fields.String(required=True, allow_none=True)
+    lldp_switch = fields.String(required=True, allow_none=True, metadata={"description": "Who was last heard there."})
+    lldp_port = fields.String(required=True, allow_none=True)
+    lldp_seen_at = fields.AwareDateTime(required=True, allow_none=True)
 
 
 class Facts(Schema):
@@ -85,6 +88,13 @@ class ServerSchema(Answer):
 
 
 class ServerDetailSchema(ServerSchema):
+    inspected_at = fields.AwareDateTime(required=True, allow_none=True)
+    findings = fields.List(
+        fields.String(), required=True, metadata={"description": "What the last inspection has against it."}
+    )
+    notes = fields.List(
+        fields.String(), required=True, metadata={"description": "What it left out or could not check."}
+    )
     tinkerbell = fields.Dict(
         required=True,
         metadata={
@@ -178,7 +188,14 @@ class FoundGpuSchema(Facts):
 
 
 class FoundNicSchema(Facts):
-    mac = text("MAC address.", length=64, allow_none=True)
+    mac = text("MAC address; what is none is left out with a note.", length=1024, allow_none=True)
+
+
+class FoundPartSchema(Facts):
+    id = text("The BMC's name for the place.", length=255, allow_none=True)
+    serial_number = text("Serial number.", allow_none=True)
+    state = text("Redfish's Status.State, as Enabled or Absent.", length=64, allow_none=True)
+    health = text("Redfish's Status.Health.", length=64, allow_none=True)
 
 
 class FoundDiskSchema(Facts):
@@ -202,13 +219,18 @@ class BmcFactsSchema(Facts):
     raid_config = fields.Dict(keys=fields.String(), allow_none=True)
     disks = fields.List(fields.Nested(FoundDiskSchema), allow_none=True, validate=validate.Length(max=256))
     gpus = fields.List(fields.Nested(FoundGpuSchema), allow_none=True, validate=validate.Length(max=256))
+    dimms = fields.List(fields.Nested(FoundPartSchema), allow_none=True, validate=validate.Length(max=1024))
+    drives = fields.List(fields.Nested(FoundPartSchema), allow_none=True, validate=validate.Length(max=1024))
+    adapters = fields.List(fields.Nested(FoundPartSchema), allow_none=True, validate=validate.Length(max=1024))
+    links = fields.List(fields.Nested(FoundPartSchema), allow_none=True, validate=validate.Length(max=1024))
+    nics = fields.List(fields.Nested(FoundNicSchema), allow_none=True, validate=validate.Length(max=1024))
 
 
 class InspectionSchema(BmcFactsSchema):
     """The facts as they are, or under `bmc`; and what the NICs saw."""
 
     bmc = fields.Nested(BmcFactsSchema)
-    nics = fields.List(fields.Nested(FoundNicSchema), allow_none=True, validate=validate.Length(max=64))
+    enrol = Flag(metadata={"description": "false: a server that is enrolled stays so, to be adopted."})
 
 
 class ImportedSchema(Answer):

@@ -3,13 +3,14 @@ say what becomes of the server."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from fleet import audit, clock, states
-from fleet.actor import STAFF, Actor
+from fleet.actor import READERS, STAFF, Actor
 from fleet.enrolment import bom, expected, parts, rules, topology, values
 from fleet.enrolment.rules import Verdict
 from fleet.enrolment.values import DEVICE
@@ -183,6 +184,43 @@ def _judge(
     if "quarantine" in verdict.assigned:
         findings.append(_said(verdict))
     return findings
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What the rules (and the class that they set) make of a server's last inspection."""
+
+    server: str
+    assigned: dict[str, Any]
+    by: dict[str, str]
+    outcomes: list[rules.Outcome]
+    findings: list[str]
+    notes: list[str]
+
+
+def explain(session: Session, actor: Actor, server: str, content: str | None = None) -> Explanation:
+    """Ask the rules in force, or those of a file that is tried, about a server; changes nothing.
+
+    Raises Conflict `not_inspected` where there are no facts to ask about.
+    """
+    actor.require(*READERS)
+    row = lookup.server(session, server)
+    config = session.scalar(select(HardwareConfig).where(HardwareConfig.server_id == row.id))
+    if config is None or not config.facts:
+        raise Conflict(
+            f"{row.name} was not inspected yet",
+            code="not_inspected",
+            host=row.name,
+            next="ansible-playbook playbooks/discover.yml",
+        )
+    ruleset = rules.current(session) if content is None else rules.parse(content)
+    verdict = rules.evaluate(ruleset, describe(session, row, config.facts))
+    findings: list[str] = []
+    notes: list[str] = []
+    bill = ruleset.classes.get(verdict.assigned.get("model_class", row.model_class) or "")
+    if bill is not None:
+        findings, notes = bom.check(bill, {**config.facts, "cpu_count": row.cpu_count}, {})
+    return Explanation(row.name, verdict.assigned, verdict.by, verdict.outcomes, findings, notes)
 
 
 def _said(verdict: Verdict) -> str:

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from fleet import audit, clock, states
-from fleet.actor import OPERATORS, Actor
+from fleet.actor import OPERATORS, READERS, Actor
 from fleet.enrolment import bom, values
 from fleet.errors import Conflict, Invalid
 from fleet.models import (
@@ -168,6 +168,14 @@ def _facts(session: Session, server: Server) -> dict[str, Any]:
 def _serials(facts: dict[str, Any], kind: str) -> set[str] | None:
     have = bom.parts(facts, LISTED[kind])
     return None if have is None else {str(part["serial_number"]) for part in have if part.get("serial_number")}
+
+
+def of_server(session: Session, actor: Actor, server: str) -> list[PartReplacement]:
+    """Announced exchanges, newest first."""
+    actor.require(*READERS)
+    row = lookup.server(session, server)
+    query = select(PartReplacement).where(PartReplacement.server_id == row.id).order_by(PartReplacement.id.desc())
+    return list(session.scalars(query))
 
 
 # -- what an inspection sees -------------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ import hashlib
 import re
 from dataclasses import dataclass, field
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -293,10 +294,13 @@ def current(session: Session) -> Ruleset:
         found = parse(row.content)
         return Ruleset(found.mode, found.classes, found.profiles, found.rules, row.version)
     path = get_settings().enrolment_rules_file
-    if path is None:
-        return Ruleset("first", {}, {}, [])
+    return Ruleset("first", {}, {}, []) if path is None else parse(read_file(path))
+
+
+def read_file(path: Path) -> str:
+    """The rule file of the settings."""
     try:
-        content = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise Invalid(
             f"the rule file {path} cannot be read",
@@ -304,7 +308,6 @@ def current(session: Session) -> Ruleset:
             answer=str(error),
             next="correct PALEBLUEDOT_ENROLMENT_RULES_FILE, or store the rules: palebluedot rules set FILE",
         ) from error
-    return parse(content)
 
 
 def newest(session: Session) -> EnrolmentRules | None:

@@ -75,7 +75,7 @@ def neighbour(nic: dict[str, Any]) -> tuple[str, str | None] | None:
 
 
 def heard_by_switch(session: Session, actor: Actor, switch: str, ports: list[dict[str, Any]]) -> dict[str, Any]:
-    """What a switch hears on its ports: `[{interface, macs: […]}]`; answers `{stored, unknown}` (MAC addresses)."""
+    """What a switch hears on its ports: `[{interface, macs: […]}]`; answers `{stored, unknown_macs}`."""
     actor.require(*STAFF)
     row = session.scalar(select(Switch).where((Switch.name == switch) | (Switch.id == switch)))
     if row is None:
@@ -92,7 +92,7 @@ def heard_by_switch(session: Session, actor: Actor, switch: str, ports: list[dic
             stored += 1
     audit.record(session, actor, "topology.heard", row.id, {"switch": row.name, "stored": stored})
     session.flush()
-    return {"stored": stored, "unknown": unknown}
+    return {"stored": stored, "unknown_macs": unknown}
 
 
 def read(session: Session, actor: Actor) -> Topology:

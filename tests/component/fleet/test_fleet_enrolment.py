@@ -663,7 +663,7 @@ def test_what_a_switch_hears_is_stored_at_the_interfaces(fleet: Site) -> None:
             "leaf-1",
             [{"interface": "Ethernet3", "macs": ["02-00-00-00-00-02", "nonsense", "02:99:00:00:00:00"]}],
         )
-        assert answer == {"stored": 1, "unknown": ["nonsense", "02:99:00:00:00:00"]}
+        assert answer == {"stored": 1, "unknown_macs": ["nonsense", "02:99:00:00:00:00"]}
         assert topology.read(session, OPERATOR).conflicts[0].startswith("gpu-02 02:00:00:00:00:02: cabled to leaf-1")
         with pytest.raises(errors.NotFound):
             topology.heard_by_switch(session, SYSTEM, "leaf-9", [])
