@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import click
 
-from cli import account, database, demo, doctor, gpu, inventory, key, lab, login, run, server
+from cli import account, database, demo, doctor, expected, gpu, inventory, key, lab, login, rules, run, server, topology
 from cli.problems import EXIT_FAILED, EXIT_INTERRUPTED, Problem
 
 
@@ -45,6 +45,7 @@ for command in (
     database.group,
     demo.demo,
     doctor.doctor,
+    expected.expected,
     gpu.allocate,
     gpu.freeze,
     gpu.release,
@@ -55,10 +56,12 @@ for command in (
     lab.lab,
     login.login,
     login.logout,
+    rules.rules,
     run.api,
     run.scheduler,
     run.serve,
     server.server,
+    topology.topology,
 ):
     cli.add_command(command)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +12,18 @@ import click
 import yaml
 
 from cli import client, console
+from cli.importers import SOURCES, read_export
 from cli.problems import Problem
 
+# servers a request: the service takes bodies of a megabyte
+PIECE = 1000
 # Columns of a CSV file, in the words of the import document. Only these two must be there.
 REQUIRED_COLUMNS = {"name", "bmc_address"}
 _TEXT_COLUMNS = (
     "name", "bmc_address", "bmc_protocol", "bmc_username", "bmc_password", "bmc_ca_path",
-    "rack", "pool", "nvlink_domain",
+    "rack", "pool", "nvlink_domain", "model_class",
 )  # fmt: skip
-COLUMNS = (*_TEXT_COLUMNS, "bmc_port", "bmc_validate_certs", "nics", "disks")
+COLUMNS = (*_TEXT_COLUMNS, "bmc_port", "rack_unit", "bmc_validate_certs", "nics", "disks", "tags")
 _BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
@@ -71,10 +75,11 @@ def _server(cells: dict[str, str], where: str) -> dict[str, Any]:
     if missing := REQUIRED_COLUMNS - set(cells):
         raise Problem(f"{where}: {', '.join(sorted(missing))} is empty")
     server: dict[str, Any] = {name: cells[name] for name in _TEXT_COLUMNS if name in cells}
-    if "bmc_port" in cells:
-        if not cells["bmc_port"].isdigit():
-            raise Problem(f"{where}: bmc_port is {cells['bmc_port']!r}, not a number")
-        server["bmc_port"] = int(cells["bmc_port"])
+    for name in ("bmc_port", "rack_unit"):
+        if name in cells:
+            if not cells[name].isdigit():
+                raise Problem(f"{where}: {name} is {cells[name]!r}, not a number")
+            server[name] = int(cells[name])
     if "bmc_validate_certs" in cells:
         word = cells["bmc_validate_certs"].lower()
         if word not in _BOOLEANS:
@@ -82,8 +87,9 @@ def _server(cells: dict[str, str], where: str) -> dict[str, Any]:
         server["bmc_validate_certs"] = _BOOLEANS[word]
     if "nics" in cells:
         server["nics"] = [_nic(item.strip(), where) for item in cells["nics"].split(";") if item.strip()]
-    if "disks" in cells:
-        server["disks"] = [disk.strip() for disk in cells["disks"].split(";") if disk.strip()]
+    for name in ("disks", "tags"):
+        if name in cells:
+            server[name] = [item.strip() for item in cells[name].split(";") if item.strip()]
     return server
 
 
@@ -104,40 +110,122 @@ def server() -> None:
 @server.command("import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option(
+    "--from",
+    "source",
+    type=click.Choice(sorted(SOURCES)),
+    help="FILE is an export of that system, not an import document.",
+)
+@click.option("--bmc-username", help="User of every BMC that the file gives none for.")
+@click.option(
     "--bmc-password-env",
     metavar="NAME",
     help="Environment variable with the BMC password of every server that the file gives none for.",
 )
+@click.option("--dry-run", is_flag=True, help="Print the import document (without passwords) and import nothing.")
 @console.json_option
-def import_(file: Path, bmc_password_env: str | None, as_json: bool) -> None:
+def import_(
+    file: Path,
+    source: str | None,
+    bmc_username: str | None,
+    bmc_password_env: str | None,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
     """Take servers, switches and networks from FILE into the record. Importing again updates.
 
     FILE is YAML (networks, switches, servers) or CSV (servers only). Columns of a CSV file: name and bmc_address, and
     optionally bmc_port, bmc_protocol (auto, redfish, ipmi), bmc_username, bmc_password, bmc_ca_path,
-    bmc_validate_certs, rack, pool, nvlink_domain, nics (MAC@SWITCH/PORT;…), disks (/dev/nvme0n1;…).
+    bmc_validate_certs, rack, rack_unit, pool, nvlink_domain, model_class, tags (a;b), nics (MAC@SWITCH/PORT;…),
+    disks (/dev/nvme0n1;…).
 
     \b
     Examples:
       palebluedot server import fleet.yml
       palebluedot server import racks.csv --bmc-password-env FACTORY_PASSWORD
+      palebluedot server import devices.json --from netbox --bmc-username admin --bmc-password-env FACTORY_PASSWORD
+      maas admin machines read > machines.json; palebluedot server import machines.json --from maas
+      openstack baremetal node list --long -f json > nodes.json; palebluedot server import nodes.json --from ironic
     """
-    document = read_document(file)
-    if bmc_password_env:
-        password = os.environ.get(bmc_password_env)
-        if not password:
-            raise Problem(
-                f"The environment variable {bmc_password_env} is not set", next=f"export {bmc_password_env}=…"
-            )
-        for row in document.get("servers") or []:
-            row.setdefault("bmc_password", password)
-    with client.service() as api:
-        answer = api.import_fleet(document)
+    document = _converted(file, source) if source is not None else read_document(file)
+    _fill_in(document, bmc_username, bmc_password_env)
+    if dry_run:
+        click.echo(yaml.safe_dump(_without_secrets(document), sort_keys=False), nl=False)
+        return
+    if unknown := [row["name"] for row in document.get("servers") or [] if not row.get("bmc_password")]:
+        console.err.print(
+            f"No BMC password for {len(unknown)} servers: {_some(unknown)}. One that the record has stays; "
+            "else give --bmc-password-env, or let bmc_bootstrap set them",
+            soft_wrap=True,
+        )
+    answer = _import_in_pieces(document)
     if as_json:
         console.print_json(answer)
         return
     counts = ", ".join(f"{len(document.get(kind) or [])} {kind}" for kind in ("networks", "switches", "servers"))
     console.out.print(f"In the record: {counts}")
     console.out.print("Look at them through their BMCs: ansible-playbook playbooks/discover.yml", soft_wrap=True)
+
+
+def _converted(file: Path, source: str) -> dict[str, Any]:
+    converted = read_export(file, source)
+    for note in converted.notes:
+        console.err.print(note, markup=False, soft_wrap=True)
+    if converted.in_use:
+        console.err.print(
+            f"In use by {source}'s word: {_some(converted.in_use)}. Do not offer them: "
+            "ansible-playbook playbooks/discover.yml -e enrol=false, then palebluedot server adopt NAME --user USER",
+            markup=False,
+            soft_wrap=True,
+        )
+    return {"servers": converted.servers}
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - 10} more" if len(names) > 10 else ""
+    return ", ".join(names[:10]) + more
+
+
+def _fill_in(document: dict[str, Any], username: str | None, password_env: str | None) -> None:
+    password = None
+    if password_env:
+        password = os.environ.get(password_env)
+        if not password:
+            raise Problem(f"The environment variable {password_env} is not set", next=f"export {password_env}=…")
+    for row in document.get("servers") or []:
+        if username:
+            row.setdefault("bmc_username", username)
+        if password:
+            row.setdefault("bmc_password", password)
+
+
+def _without_secrets(document: dict[str, Any]) -> dict[str, Any]:
+    def shown(row: dict[str, Any]) -> dict[str, Any]:
+        return {key: "********" if key in ("bmc_password", "password") else value for key, value in row.items()}
+
+    return {kind: [shown(row) for row in rows or []] for kind, rows in document.items()}
+
+
+def _import_in_pieces(document: dict[str, Any]) -> dict[str, dict[str, int]]:
+    """Import a document that one request could not hold in several; networks and switches come first."""
+    servers = document.get("servers") or []
+    pieces: list[dict[str, Any]] = [
+        {"servers": servers[start : start + PIECE]} for start in range(0, len(servers), PIECE)
+    ] or [{}]
+    pieces[0] = {**{kind: rows for kind, rows in document.items() if kind != "servers"}, **pieces[0]}
+    total: dict[str, Counter[str]] = {}
+    done = 0
+    try:
+        with client.service() as api:
+            for piece in pieces:
+                answer = api.import_fleet(piece)
+                done += len(piece.get("servers") or [])
+                for outcome, counts in answer.items():
+                    total.setdefault(outcome, Counter()).update(counts)
+    except Problem as problem:
+        if done:
+            problem.next = f"{done} servers are in the record; {problem.next or 'mend the rest'}, and import again"
+        raise
+    return {outcome: dict(counts) for outcome, counts in total.items()}
 
 
 @server.command("list")
@@ -168,3 +256,76 @@ def clean(name: str) -> None:
         answer = api.clean_server(name)
     console.out.print(f"{name}: workflow {answer['workflow_id']}", soft_wrap=True)
     console.out.print(f"See how it goes: palebluedot status {answer['workflow_id']} --watch", soft_wrap=True)
+
+
+@server.command("replace-part")
+@click.argument("name")
+@click.option(
+    "--kind", type=click.Choice(["gpu", "board", "dimm", "drive", "nic"]), required=True, help="What is exchanged."
+)
+@click.option("--old-serial", required=True, help="The part that goes; of a NIC also its MAC address.")
+@click.option("--new-serial", help="The part that comes, where it is known.")
+@click.option("--reason", required=True, help="Why; it stands in the audit.")
+def replace_part(name: str, kind: str, old_serial: str, new_serial: str | None, reason: str) -> None:
+    """Announce that a part is exchanged: the next inspection accepts exactly that.
+
+    \b
+    Example:
+      palebluedot server replace-part gpu-003 --kind gpu --old-serial 1652923003067 --reason "RMA 4711"
+    """
+    with client.service() as api:
+        api.replace_part(name, kind, old_serial, new_serial, reason=reason)
+        state = api.server(name)["state"]
+    console.out.print(f"{name} ({state}): the exchange of {kind} {old_serial} is announced", soft_wrap=True)
+    console.out.print(f"When it is in: ansible-playbook playbooks/discover.yml -e target={name}", soft_wrap=True)
+
+
+@server.command()
+@click.argument("name")
+@click.option("--user", required=True, help="Who uses it.")
+@click.option("--template", help="What runs there, if it is one of the templates.")
+@click.option("--network", help="The tenant network that it is on, if the record manages it.")
+@click.option("--address", help="Its address there.")
+@click.option("--waive-quota", is_flag=True, help="Whatever the quota says (administrators).")
+@console.json_option
+def adopt(
+    name: str,
+    user: str,
+    template: str | None,
+    network: str | None,
+    address: str | None,
+    waive_quota: bool,
+    as_json: bool,
+) -> None:
+    """Make a server that is in use somebody's allocation. Nothing is done to it.
+
+    It was imported and inspected without being offered: ansible-playbook playbooks/discover.yml -e enrol=false
+
+    \b
+    Example:
+      palebluedot server adopt gpu-003 --user ada
+    """
+    with client.service() as api:
+        found = api.adopt_server(
+            name, user, template=template, network=network, address=address, waive_quota=waive_quota
+        )
+    if as_json:
+        console.print_json(found)
+        return
+    console.out.print(f"{name} is {user}'s: {found['id']}, {found['gpu_count']} GPUs", soft_wrap=True)
+
+
+@server.command()
+@click.argument("name")
+@click.argument("to", type=click.Choice(["maintenance", "quarantined", "retired", "inspecting"]))
+@click.option("--reason", required=True, help="Why; it stands in the audit.")
+def state(name: str, to: str, reason: str) -> None:
+    """Take a server out of the pool, or end its maintenance (inspecting: the next inspection offers it again).
+
+    \b
+    Example:
+      palebluedot server state gpu-003 maintenance --reason "new fan"
+    """
+    with client.service() as api:
+        found = api.set_server_state(name, to, reason)
+    console.out.print(f"{name} is {found['state']}", soft_wrap=True)

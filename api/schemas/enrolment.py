@@ -69,7 +69,7 @@ class ReconciliationQuery(Request):
 class RulesSchema(Request):
     content = fields.String(
         required=True,
-        validate=validate.Length(max=256 * 1024),
+        validate=validate.Length(max=64 * 1024),
         metadata={"description": "The rule file (YAML) as it is."},
     )
 
@@ -86,7 +86,7 @@ class RulesCheckSchema(Request):
     server = text("A server that was inspected, by name or id.", required=True)
     content = fields.String(
         allow_none=True,
-        validate=validate.Length(max=256 * 1024),
+        validate=validate.Length(max=64 * 1024),
         metadata={"description": "A rule file to try; without it the rules in force."},
     )
 

@@ -41,7 +41,7 @@ from fleet.errors import Invalid
 from fleet.models import EnrolmentRules
 from fleet.settings import get_settings
 
-LONGEST = 256 * 1024
+LONGEST = 64 * 1024
 _NAME = {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$"}
 _SCALAR = {"type": ["string", "number", "boolean"]}
 _TEXT = {"type": "string", "minLength": 1, "maxLength": 128}

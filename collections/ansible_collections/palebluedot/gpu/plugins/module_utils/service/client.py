@@ -460,6 +460,61 @@ class ServiceClient:
         """``username`` and ``password`` of a switch; the service audits who asked."""
         return self._get(f"/switches/{_segment(switch)}/credential")
 
+    # -- enrolment -----------------------------------------------------------------------------------------------
+
+    def replace_part(
+        self, server: str, kind: str, old_serial: str, new_serial: str | None = None, *, reason: str
+    ) -> Json:
+        """Announce that a part of a server is exchanged."""
+        body = {"kind": kind, "old_serial": old_serial, "new_serial": new_serial, "reason": reason}
+        return self._post(f"/servers/{_segment(server)}/replace-part", body)
+
+    def adopt_server(self, server: str, user: str, **options: Any) -> Json:
+        """Make a server that is in use the user's allocation; answers that."""
+        body = {"user": user, **{name: value for name, value in options.items() if value is not None}}
+        return self._post(f"/servers/{_segment(server)}/adopt", body)
+
+    def set_server_state(self, server: str, state: str, reason: str) -> Json:
+        """Take a server out (maintenance, quarantined, retired), or end its maintenance (inspecting)."""
+        return self._post(f"/servers/{_segment(server)}/state", {"state": state, "reason": reason})
+
+    def import_expected(self, machines: list[Json], *, replace: bool = False) -> Json:
+        """Say which machines are expected."""
+        return self._post("/expected-machines", {"machines": machines, "replace": replace})
+
+    def expected_machines(self, **filters: Any) -> Iterator[Json]:
+        """The expected machines; the filter is ``rack``."""
+        return self.items(f"{BASE}/expected-machines", **filters)
+
+    def reconciliation(self, status: str | None = None) -> Json:
+        """What was found of the expected machines: ``{counts, items}``."""
+        answer: Json = self.request("GET", f"{BASE}/reconciliation", query={"status": status})
+        return answer
+
+    def rules(self) -> Json:
+        """The enrolment rules in force."""
+        return self._get("/enrolment-rules")
+
+    def set_rules(self, content: str) -> Json:
+        """Keep a rule file as the newest version."""
+        answer: Json = self.request("PUT", f"{BASE}/enrolment-rules", body={"content": content})
+        return answer
+
+    def check_rules(self, server: str, content: str | None = None) -> Json:
+        """What the rules in force, or those of a file, make of a server."""
+        return self._post("/enrolment-rules/check", {"server": server, "content": content})
+
+    def topology(self) -> Json:
+        """Racks, NVLink domains, switch ports, and what contradicts itself."""
+        return self._get("/topology")
+
+    def store_neighbors(self, switch: str, ports: list[Json]) -> Json:
+        """What a switch hears over LLDP: ``[{interface, macs}]``."""
+        answer: Json = self.request("PUT", f"{BASE}/switches/{_segment(switch)}/neighbors", body={"ports": ports})
+        return answer
+
+    # -- the fleet as a whole ------------------------------------------------------------------------------------
+
     def freeze(self) -> Json:
         """Whether the fleet is frozen, and why."""
         return self._get("/fleet/freeze")
