@@ -135,10 +135,10 @@ def _gpus(want: dict[str, Any], facts: dict[str, Any], before: dict[str, Any]) -
         found += _missing("gpus", gpu_label, have, want["count"], facts, before)
     for gpu in have:
         label = gpu_label(_name(gpu))
-        if "model" in want and want["model"].lower() not in str(gpu.get("model") or "").lower():
-            found.append(f"{label}: model {gpu.get('model') or 'unknown'} instead of {want['model']}")
-        if "memory_gb" in want and gpu.get("memory_gb") != want["memory_gb"]:
-            found.append(f"{label}: {gpu.get('memory_gb') or 'unknown'} GB instead of {want['memory_gb']} GB")
+        if "model" in want and gpu.get("model") and want["model"].lower() not in str(gpu["model"]).lower():
+            found.append(f"{label}: model {gpu['model']} instead of {want['model']}")
+        if "memory_gb" in want and gpu.get("memory_gb") and gpu["memory_gb"] != want["memory_gb"]:
+            found.append(f"{label}: {gpu['memory_gb']} GB instead of {want['memory_gb']} GB")
     wanted = {"width": want.get("pcie_width"), "generation": want.get("pcie_generation")}
     if any(wanted.values()):
         links = facts.get("links")
@@ -192,8 +192,11 @@ def _drives(want: Any, facts: dict[str, Any], before: dict[str, Any]) -> list[st
     if have is None:
         return None
     groups = want if isinstance(want, list) else [want]
-    if len(groups) == 1 and set(groups[0]) == {"count"}:
-        return _missing("drives", _drive_label, have, groups[0]["count"], facts, before) + _health(_drive_label, have)
+    asked = {key for group in groups for key in ("size_gb", "model", "protocol") if key in group}
+    if not all(drive.get(key) for drive in have for key in asked) or (len(groups) == 1 and not asked):
+        # some firmware lists drives and says nothing of them: then their number is all that can be checked
+        total = sum(group["count"] for group in groups)
+        return _missing("drives", _drive_label, have, total, facts, before) + _health(_drive_label, have)
     found = []
     left = list(have)
     for group in groups:

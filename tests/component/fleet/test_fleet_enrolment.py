@@ -284,6 +284,14 @@ def test_what_the_inspection_did_not_read_is_a_note_and_no_finding(site_with: Ca
     ]
 
 
+def test_drives_of_which_nothing_is_known_are_only_counted(site_with: Callable[..., Site]) -> None:
+    site = site_with()
+    facts = facts_of(9, drives=[{"id": f"nvme{slot}", "size_gb": None, "protocol": None} for slot in range(2)])
+    assert look(site, facts).status == "available"
+    facts["drives"].pop()
+    assert "drive nvme1: missing" in (look(site, facts).status_reason or "")
+
+
 def test_a_part_that_was_there_before_is_missed_by_name(site_with: Callable[..., Site]) -> None:
     site = site_with()
     assert look(site, facts_of(9)).status == "available"

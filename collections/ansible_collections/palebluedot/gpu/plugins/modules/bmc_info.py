@@ -23,12 +23,14 @@ requirements:
 options:
   subset:
     description:
-      - What to read. Each adds requests to the BMC, and V(gpus) most of them.
+      - What to read. Each adds requests to the BMC, and V(gpus) most of those that are read by default.
       - V(health) and V(sensors) read every sensor over IPMI, which takes a slow BMC longer than the default
         O(bmc_timeout). Over Redfish V(health) costs nothing, and there are no V(sensors).
+      - V(memory), V(drives) and V(nics) take a request for each part; O(bmc_timeout) holds for each of them by itself.
+        With V(links) the PCIe links of the GPUs are told, and those of the network cards where V(nics) is read too.
     type: list
     elements: str
-    choices: [power, system, bios, gpus, managers, capabilities, health, sensors]
+    choices: [power, system, bios, gpus, managers, capabilities, health, sensors, memory, drives, nics, links]
     default: [power, system, bios, gpus, managers, capabilities]
 extends_documentation_fragment:
   - palebluedot.gpu.bmc
@@ -54,6 +56,13 @@ EXAMPLES = r"""
     bmc_password: "{{ vault_bmc_password }}"
     bmc_fingerprint: "9f:86:d0:81:88:4c:7d:65:9a:2f:ea:a0:c5:5a:d0:15:a3:bf:4f:1b:2b:0b:82:2c:d1:5d:6c:15:b0:f0:0a:08"
     subset: [power]
+
+- name: Read every part, for a bill of materials
+  palebluedot.gpu.bmc_info:
+    bmc_address: 192.0.2.10
+    bmc_credential: service:dgx-01
+    subset: [system, gpus, memory, drives, nics, links]
+  register: found
 """
 
 RETURN = r"""
@@ -123,6 +132,63 @@ bmc:
           description: Where it was found, V(processor), V(pcie_device) or V(chassis).
           type: str
           sample: processor
+    dimms:
+      description: The memory sockets, with V(memory) in O(subset); V(null) where the BMC lists none.
+      type: list
+      elements: dict
+      contains:
+        id: {description: The BMC's name for the socket., type: str, sample: DIMM.Socket.A7}
+        name: {description: As it is printed on the board., type: str, sample: DIMM A7}
+        size_gb: {description: Size in GiB; V(null) in an empty socket., type: int, sample: 64}
+        serial_number: {description: Serial number., type: str}
+        part_number: {description: Part number., type: str}
+        state: {description: Redfish's State; V(Absent) for an empty socket., type: str, sample: Enabled}
+        health: {description: Redfish's Health., type: str, sample: OK}
+    drives:
+      description: The drives, with V(drives) in O(subset); V(null) where the BMC lists none.
+      type: list
+      elements: dict
+      contains:
+        id: {description: The BMC's name for it., type: str, sample: NVMe_Device0_NSID1}
+        name: {description: The label of its bay., type: str, sample: "Box 2:Bay 6"}
+        model: {description: Model., type: str}
+        serial_number: {description: Serial number., type: str}
+        size_gb: {description: Size in units of 10^9 bytes., type: int, sample: 3840}
+        protocol: {description: How it is attached., type: str, sample: NVMe}
+        state: {description: Redfish's State., type: str, sample: Enabled}
+        health: {description: Redfish's Health., type: str, sample: OK}
+    nics:
+      description: The network interfaces of the host, with V(nics) in O(subset); V(null) where the BMC lists none.
+      type: list
+      elements: dict
+      contains:
+        id: {description: The BMC's name for it., type: str, sample: NIC.Embedded.1-1-1}
+        mac: {description: MAC address in lower case., type: str, sample: "c8:4b:d6:7b:ab:93"}
+        speed_mbps: {description: Speed of the link., type: int, sample: 100000}
+        link_up: {description: Whether it has a link., type: bool}
+    adapters:
+      description: The network cards, with V(nics) in O(subset); V(null) where the BMC lists none.
+      type: list
+      elements: dict
+      contains:
+        id: {description: The BMC's name for it., type: str, sample: DE083000}
+        model: {description: Model., type: str}
+        manufacturer: {description: Maker., type: str}
+        serial_number: {description: Serial number., type: str}
+        part_number: {description: Part number., type: str}
+        state: {description: Redfish's State., type: str, sample: Enabled}
+        health: {description: Redfish's Health., type: str, sample: OK}
+    links:
+      description: PCIe links, with V(links) in O(subset).
+      type: list
+      elements: dict
+      contains:
+        id: {description: The GPU or card., type: str, sample: GPU_SXM_5}
+        kind: {description: V(gpu) or V(nic)., type: str, sample: gpu}
+        width: {description: Lanes in use., type: int, sample: 16}
+        max_width: {description: Lanes that could be., type: int, sample: 16}
+        generation: {description: PCIe generation in use., type: int, sample: 5}
+        max_generation: {description: PCIe generation that could be., type: int, sample: 5}
     capabilities:
       description:
         - What the BMC offers, C(vendor), C(profile), C(redfish_version), C(reset_types), C(boot_targets),
@@ -152,9 +218,10 @@ from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.operations.bmc
 from ansible_collections.palebluedot.gpu.plugins.module_utils.entry import execute
 
 SUBSETS = ["power", "system", "bios", "gpus", "managers", "capabilities"]
+ON_REQUEST = ["health", "sensors", "memory", "drives", "nics", "links"]
 SPEC = {
     "argument_spec": {
-        "subset": {"type": "list", "elements": "str", "choices": [*SUBSETS, "health", "sensors"], "default": SUBSETS},
+        "subset": {"type": "list", "elements": "str", "choices": SUBSETS + ON_REQUEST, "default": SUBSETS},
         **options.bmc(),
     },
     "supports_check_mode": True,

@@ -17,6 +17,8 @@ from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import Pale
 F = TypeVar("F")
 
 SUBSETS = ("power", "system", "bios", "gpus", "managers", "capabilities")
+# what costs a request for each part, and is read where it is asked for
+PART_SUBSETS = ("memory", "drives", "nics", "links")
 
 
 class Refused(PaleBlueDotError):
@@ -95,6 +97,68 @@ class Sensor:
     states: list[str]
 
 
+@dataclass(frozen=True)
+class Dimm:
+    """A memory socket; ``name`` as the board has it, ``size_gb`` in GiB, ``state`` Absent when it is empty."""
+
+    id: str
+    name: str | None
+    size_gb: int | None
+    serial_number: str | None
+    part_number: str | None
+    state: str | None
+    health: str | None
+
+
+@dataclass(frozen=True)
+class Drive:
+    """A drive; ``size_gb`` in units of 10^9 bytes, ``name`` its bay as it is labelled."""
+
+    id: str
+    name: str | None
+    model: str | None
+    serial_number: str | None
+    size_gb: int | None
+    protocol: str | None
+    state: str | None
+    health: str | None
+
+
+@dataclass(frozen=True)
+class Nic:
+    """A network interface of the host."""
+
+    id: str
+    mac: str | None
+    speed_mbps: int | None
+    link_up: bool | None
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """A network card."""
+
+    id: str
+    model: str | None
+    manufacturer: str | None
+    serial_number: str | None
+    part_number: str | None
+    state: str | None
+    health: str | None
+
+
+@dataclass(frozen=True)
+class Link:
+    """A PCIe link as it was trained: lanes and generation in use, and what both ends could do. ``kind`` gpu or nic."""
+
+    id: str
+    kind: str
+    width: int
+    max_width: int | None
+    generation: int | None
+    max_generation: int | None
+
+
 @dataclass
 class BmcInfo:
     """What ``bmc_info`` returns as ``bmc``; what was not asked for, or is not known, is None."""
@@ -109,6 +173,11 @@ class BmcInfo:
     bios_version: str | None = None
     bmc_firmware_version: str | None = None
     gpus: list[Gpu] | None = None
+    dimms: list[Dimm] | None = None
+    drives: list[Drive] | None = None
+    nics: list[Nic] | None = None
+    adapters: list[Adapter] | None = None
+    links: list[Link] | None = None
     capabilities: dict[str, Any] | None = None
     health: str | None = None
     sensors: list[Sensor] | None = None
@@ -252,7 +321,7 @@ class Bmc(ABC):
 
     @abstractmethod
     def info(self, subset: Collection[str]) -> BmcInfo:
-        """What the BMC says of the server, limited to ``subset`` (see `SUBSETS`)."""
+        """What the BMC says of the server, limited to ``subset`` (see `SUBSETS` and `PART_SUBSETS`)."""
 
     @abstractmethod
     def boot(self) -> Boot:

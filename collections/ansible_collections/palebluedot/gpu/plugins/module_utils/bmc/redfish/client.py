@@ -28,7 +28,7 @@ from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.base import (
 )
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.deadline import Deadline
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.facets.licences import missing
-from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish import gpus, jobs, readings
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish import gpus, jobs, parts, readings
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish.licences import RedfishLicences
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish.power import RedfishPower, power_state_of
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish.registry import (
@@ -272,11 +272,28 @@ class RedfishBmc(Bmc):
             found.bios_version = text(system.get("BiosVersion"))
         if "managers" in subset:
             found.bmc_firmware_version = self._firmware_version(system, deadline)
-        if "gpus" in subset:
-            found.gpus = gpus.inventory(self.transport, self.profile(deadline, system), deadline)
+        if {"gpus", "links"} & set(subset):
+            known = gpus.found(self.transport, self.profile(deadline, system), deadline)
+            if "gpus" in subset:
+                found.gpus = [gpu for gpu, _resource in known]
+            if "links" in subset:
+                found.links = gpus.links(known)
+        self._parts(subset, system, found)
         if "capabilities" in subset:
             found.capabilities = self._capabilities(system, deadline)
         return found
+
+    def _parts(self, subset: Collection[str], system: dict[str, Any], found: BmcInfo) -> None:
+        """The lists of parts, a request for each part: each list has the time of an operation of its own."""
+        if "memory" in subset:
+            found.dimms = parts.dimms(self.transport, system, self.deadline())
+        if "drives" in subset:
+            found.drives = parts.drives(self.transport, system, self.deadline())
+        if "nics" in subset:
+            found.nics = parts.nics(self.transport, system, self.deadline())
+            found.adapters, links_of_cards = parts.adapters(self.transport, system, self.deadline())
+            if found.links is not None:
+                found.links += links_of_cards
 
     def manager(self, deadline: Deadline) -> dict[str, Any] | None:
         """The Manager that is the host's BMC (a DGX has two more, of the GPU tray); None where none is shown."""

@@ -7,17 +7,19 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.base import Gpu
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.base import Gpu, Link
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.deadline import Deadline
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish.parts import pcie_link
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish.registry import Reader
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.values import (
     dig,
     leaf,
-    links,
     marketed_memory_gb,
     number,
+    table,
     text,
 )
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.values import links as member_links
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.vendors import Profile
 
 SYSTEMS = "/redfish/v1/Systems"
@@ -26,12 +28,28 @@ _GPU_NAME = re.compile(r"^(HGX_)?GPU[_0-9]|^OAM_\d", re.IGNORECASE)
 _LAST_NUMBER = re.compile(r"(\d+)\D*$")
 
 
+# a GPU and the resource that tells of it
+Found = tuple[Gpu, dict[str, Any]]
+
+
 def inventory(reader: Reader, profile: Profile, deadline: Deadline) -> list[Gpu]:
     """The server's GPUs in slot order: Processors of type GPU in any System, else PCIe devices, else chassis."""
-    found = (
-        _processors(reader, profile, deadline) or _pcie_devices(reader, deadline) or _chassis(reader, deadline) or []
-    )
-    return sorted(found, key=lambda gpu: slot_order(gpu.id))
+    return [gpu for gpu, _resource in found(reader, profile, deadline)]
+
+
+def found(reader: Reader, profile: Profile, deadline: Deadline) -> list[Found]:
+    """The same with the resource of each."""
+    gpus = _processors(reader, profile, deadline) or _pcie_devices(reader, deadline) or _chassis(reader, deadline)
+    return sorted(gpus, key=lambda pair: slot_order(pair[0].id))
+
+
+def links(gpus: list[Found]) -> list[Link]:
+    """The PCIe links that the GPUs' resources report: a Processor's SystemInterface, a PCIeDevice's PCIeInterface."""
+    pairs = [
+        (gpu, table(dig(resource, "SystemInterface", "PCIe")) or table(resource.get("PCIeInterface")))
+        for gpu, resource in gpus
+    ]
+    return [known for gpu, interface in pairs if (known := pcie_link(gpu.id, "gpu", interface)) is not None]
 
 
 def slot_order(name: str) -> tuple[int, str]:
@@ -40,7 +58,7 @@ def slot_order(name: str) -> tuple[int, str]:
     return (int(number_in_name.group(1)) if number_in_name else 0, name)
 
 
-def _processors(reader: Reader, profile: Profile, deadline: Deadline) -> list[Gpu]:
+def _processors(reader: Reader, profile: Profile, deadline: Deadline) -> list[Found]:
     if profile.gpu_systems:
         systems = [f"{SYSTEMS}/{name}" for name in profile.gpu_systems]
     else:
@@ -56,19 +74,20 @@ def _processors(reader: Reader, profile: Profile, deadline: Deadline) -> list[Gp
     return found
 
 
-def _gpu(reader: Reader, path: str, resource: dict[str, Any], source: str, deadline: Deadline) -> Gpu:
+def _gpu(reader: Reader, path: str, resource: dict[str, Any], source: str, deadline: Deadline) -> Found:
     model = text(resource.get("Model"))
     memory_gb = marketed_memory_gb(model, number(dig(resource, "MemorySummary", "TotalMemorySizeMiB")))
     if memory_gb is None:
         sizes = [
             number(dig(reader.get_optional(memory, deadline), "CapacityMiB"))
-            for memory in links(resource, "Links", "Memory")[:16]
+            for memory in member_links(resource, "Links", "Memory")[:16]
         ]
         memory_gb = marketed_memory_gb(None, sum(size for size in sizes if size))
-    return Gpu(text(resource.get("Id")) or leaf(path), model, text(resource.get("SerialNumber")), memory_gb, source)
+    gpu = Gpu(text(resource.get("Id")) or leaf(path), model, text(resource.get("SerialNumber")), memory_gb, source)
+    return gpu, resource
 
 
-def _pcie_devices(reader: Reader, deadline: Deadline) -> list[Gpu]:
+def _pcie_devices(reader: Reader, deadline: Deadline) -> list[Found]:
     """Supermicro's HGX shows its GPUs as PCIe devices GPU1..GPU8 of a chassis and as nothing else."""
     found = []
     for chassis in reader.members(CHASSIS, deadline):
@@ -79,7 +98,7 @@ def _pcie_devices(reader: Reader, deadline: Deadline) -> list[Gpu]:
     return found
 
 
-def _chassis(reader: Reader, deadline: Deadline) -> list[Gpu]:
+def _chassis(reader: Reader, deadline: Deadline) -> list[Found]:
     found = []
     for path in reader.members(CHASSIS, deadline):
         if _GPU_NAME.match(leaf(path)):
