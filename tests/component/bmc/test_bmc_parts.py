@@ -138,3 +138,11 @@ def test_the_module_takes_the_subsets(subset: list[str]) -> None:
     module = importlib.import_module("ansible_collections.palebluedot.gpu.plugins.modules.bmc_info")
     option = module.SPEC["argument_spec"]["subset"]
     assert set(subset) <= set(option["choices"]) and not set(subset) & set(option["default"])
+
+
+def test_the_labs_dgx_tells_its_parts(lab_bmc: Any) -> None:
+    found = read(lab_bmc)
+    assert [len(found[part]) for part in ("dimms", "nics", "links")] == [32, 1, 8]
+    assert len(found["drives"]) == len(lab_bmc.machine.disks)
+    assert found["nics"][0]["mac"] == lab_bmc.machine.mac.lower()
+    assert found["adapters"] is None

@@ -63,9 +63,10 @@ def _predict(before: Json, params: Json) -> Json:
     after = dict(before)
     for name, value in (params.get("facts") or {}).items():
         kept = _RENAMED.get(name, name)
-        # Lists (GPUs) are matched by the service; a list of the same length is taken as the same.
+        # Lists (GPUs) are matched by the service; a list of the same length is taken as the same. Of interfaces the
+        # record has those that were imported, whatever the BMC lists; other parts are not of the server's record.
         if isinstance(value, list):
-            if len(value) != len(before.get(kept) or []):
+            if kept in before and kept != "nics" and len(value) != len(before.get(kept) or []):
                 after[kept] = value
         elif kept in before and value is not None:
             after[kept] = value
