@@ -27,14 +27,12 @@ from api.schemas.enrolment import (
     RulesAnswerSchema,
     RulesCheckSchema,
     RulesSchema,
-    StateChangeSchema,
     TopologySchema,
     VerdictSchema,
 )
-from api.schemas.servers import ImportedSchema, ServerSchema
-from api.views import allocation_fields, server_fields
+from api.schemas.servers import ImportedSchema
+from api.views import allocation_fields
 from fleet.enrolment import adopt, expected, inspection, parts, rules, topology
-from fleet.operations import register
 from fleet.settings import get_settings
 
 blp = Blueprint("enrolment", __name__, url_prefix="/api/v1", description="How machines join the fleet")
@@ -188,19 +186,6 @@ def adopt_server(session: Session, body: dict[str, Any], server: str) -> Any:
     found = adopt.adopt(session, current_actor(), ids.require_or_name(server, "srv"), request)
     session.expire(found)
     return allocation_fields(found)
-
-
-@blp.route("/servers/<server>/state", "setServerState", method="POST")
-@requires(*OPERATORS, keyed=True)
-@blp.arguments(StateChangeSchema)
-@writing
-@blp.response(200, ServerSchema)
-def set_state(session: Session, body: dict[str, Any], server: str) -> Any:
-    """Take a server out (maintenance, quarantined, retired), or end its maintenance (inspecting)."""
-    actor = current_actor()
-    return server_fields(
-        register.set_state(session, actor, ids.require_or_name(server, "srv"), body["state"], body["reason"])
-    )
 
 
 @blp.route("/topology", "getTopology")

@@ -99,7 +99,7 @@ def set_flags(session: Session, body: dict[str, Any], server: str) -> Any:
 @writing
 @blp.response(200, ServerSchema)
 def set_state(session: Session, body: dict[str, Any], server: str) -> Any:
-    """Take a server that nobody uses out of use. An inspection brings it back from maintenance."""
+    """Take a server that nobody uses out of use, or end its maintenance: the next inspection offers it again."""
     return server_fields(
         register.set_state(session, current_actor(), ids.require_or_name(server, "srv"), body["state"], body["reason"])
     )

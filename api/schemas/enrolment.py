@@ -148,11 +148,6 @@ class AdoptSchema(Request):
     waive_quota = Flag(load_default=False, metadata={"description": "Administrators only: whatever the quota says."})
 
 
-class StateChangeSchema(Request):
-    state = choice(("maintenance", "quarantined", "retired", "inspecting"), "What it shall be.", required=True)
-    reason = text("Why.", length=1024, required=True)
-
-
 class PlaceSchema(Answer):
     name = fields.String(required=True)
     rack_unit = fields.Integer(required=True, allow_none=True)

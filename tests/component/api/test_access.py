@@ -52,7 +52,6 @@ EXPECTED: dict[str, tuple[frozenset[str], bool]] = {
     "importServers": (STAFF, False),
     "recordInspection": (STAFF, True),
     "setServerFlags": (OPERATORS, False),
-    "setServerState": (OPERATORS, False),
     "cleanServer": (OPERATORS, False),
     "listExpectedMachines": (READERS, False),
     "importExpectedMachines": (STAFF, False),

@@ -92,7 +92,7 @@ def test_a_server_in_use_is_adopted_over_http(
 @pytest.mark.usefixtures("fleet")
 def test_maintenance_ends_when_an_operator_says_so(operator: Caller, automation: Caller) -> None:
     for state in ("maintenance", "inspecting"):
-        answer = operator.post("/servers/gpu-01/state", {"state": state, "reason": "fan"})
+        answer = operator.put("/servers/gpu-01/state", {"state": state, "reason": "fan"})
         assert answer.json["state"] == state  # type: ignore[index]
     assert automation.put("/servers/gpu-01/inspection", inspection(1)).json["state"] == "available"  # type: ignore[index]
 

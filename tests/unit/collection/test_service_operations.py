@@ -488,6 +488,21 @@ def test_a_server_is_taken_out_for_maintenance_once(talk: Any) -> None:
     assert not server.run(talk.params(**wanted), False)["changed"]
 
 
+def test_a_maintenance_ends_before_what_was_found_is_registered(talk: Any) -> None:
+    wanted = {"name": "gpu-01", "state": "inspecting", "reason": "the fan is in", "facts": {"model": "X"}}
+    out, back = {**SERVER, "state": "maintenance"}, {**SERVER, "state": "available"}
+    talk.expect("GET", f"{V1}/servers/gpu-01", answer=out)
+    talk.expect("PUT", f"{V1}/servers/gpu-01/state", answer={**out, "state": "inspecting"})
+    talk.expect("PUT", f"{V1}/servers/gpu-01/inspection", answer=back)
+    talk.expect("GET", f"{V1}/servers/gpu-01", answer=back)
+    thawed(talk)
+    assert server.run(talk.params(**wanted), False)["server"]["state"] == "available"
+    talk.expect("GET", f"{V1}/servers/gpu-01", answer=out)
+    thawed(talk)
+    planned = server.run(talk.params(**{**wanted, "facts": None}), True)
+    assert planned["diff"]["after"]["state"] == "inspecting"
+
+
 def test_a_cleaning_is_started_once(talk: Any) -> None:
     talk.expect("GET", f"{V1}/servers/gpu-01", answer={**SERVER, "state": "failed"})
     talk.expect("POST", f"{V1}/servers/gpu-01/clean", 202, {"workflow_id": "wf_9"})

@@ -26,10 +26,11 @@ options:
     description:
       - V(present) leaves the server where it is in its life.
       - V(cleaning) starts the cleaning of a server that failed or is in quarantine, unless it is being cleaned already.
-      - V(maintenance) takes a server that nobody uses out, for work on its hardware. What an inspection finds
-        (O(facts)) brings it back.
+      - V(maintenance) takes a server that nobody uses out, for work on its hardware.
+      - V(inspecting) ends the maintenance of a server. What an inspection finds (O(facts), here or later) brings it
+        back.
     type: str
-    choices: [present, cleaning, maintenance]
+    choices: [present, cleaning, maintenance, inspecting]
     default: present
   reason:
     description:
@@ -106,7 +107,7 @@ from ansible_collections.palebluedot.gpu.plugins.module_utils.service.server imp
 SPEC = {
     "argument_spec": {
         "name": {"type": "str", "required": True},
-        "state": {"type": "str", "choices": ["present", "cleaning", "maintenance"], "default": "present"},
+        "state": {"type": "str", "choices": ["present", "cleaning", "maintenance", "inspecting"], "default": "present"},
         "reason": {"type": "str"},
         "facts": {"type": "dict"},
         "flags": {

@@ -441,7 +441,7 @@ class ServiceClient:
         return answer
 
     def set_server_state(self, server: str, state: str, reason: str) -> Json:
-        """Put a server into ``maintenance``, ``quarantined`` or ``retired``."""
+        """Put a server into ``maintenance``, ``quarantined`` or ``retired``; ``inspecting`` ends a maintenance."""
         answer: Json = self.request(
             "PUT", f"{BASE}/servers/{_segment(server)}/state", body={"state": state, "reason": reason}, idempotent=True
         )
@@ -473,10 +473,6 @@ class ServiceClient:
         """Make a server that is in use the user's allocation; answers that."""
         body = {"user": user, **{name: value for name, value in options.items() if value is not None}}
         return self._post(f"/servers/{_segment(server)}/adopt", body)
-
-    def set_server_state(self, server: str, state: str, reason: str) -> Json:
-        """Take a server out (maintenance, quarantined, retired), or end its maintenance (inspecting)."""
-        return self._post(f"/servers/{_segment(server)}/state", {"state": state, "reason": reason})
 
     def import_expected(self, machines: list[Json], *, replace: bool = False) -> Json:
         """Say which machines are expected."""

@@ -42,6 +42,9 @@ def run(params: Json, check_mode: bool) -> Json:
 
 def _apply(client: ServiceClient, before: Json, params: Json) -> tuple[Json, str | None]:
     name, workflow_id, wrote = params["name"], None, False
+    if params["state"] == "inspecting" and before["state"] == "maintenance":
+        client.set_server_state(name, "inspecting", params.get("reason") or "its maintenance is over")
+        wrote = True
     if params.get("facts"):
         client.record_inspection(name, params["facts"])
         wrote = True
@@ -73,7 +76,10 @@ def _predict(before: Json, params: Json) -> Json:
     flags = _differing_flags(before, params)
     if "hands_off" in flags:
         after.update(hands_off=flags["hands_off"], hands_off_reason=flags.get("reason"))
-    if params["state"] != "present" and before["state"] != params["state"]:
+    if params["state"] == "inspecting":
+        # what comes of the inspection is for the service to say
+        after["state"] = "inspecting" if before["state"] == "maintenance" else before["state"]
+    elif params["state"] != "present" and before["state"] != params["state"]:
         after["state"] = params["state"]
         if params["state"] == "maintenance":
             after["state_reason"] = params["reason"]
