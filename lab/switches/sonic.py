@@ -2,13 +2,15 @@
 
 What differs (sonic-gnmi; SONiC's design documents "OpenConfig support for VLAN interface and VLAN member" and "VXLAN"):
 a request names the target OC-YANG or the origin openconfig; a value is inside an object of its own name, both ways; a
-VLAN is the interface VlanN, and there are no network instances; a port may be in no VLAN; wildcards are for
+VLAN is the interface VlanN, and there are no network instances; a port may be in no VLAN, and the untagged VLAN of a
+trunk is its access-vlan; wildcards are for
 subscriptions; VNIs are rows of VXLAN_TUNNEL_MAP (origin sonic-db), which a request cannot hold beside OpenConfig.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from lab.fabric import Switch, Vlan
@@ -41,6 +43,7 @@ class Sonic(NetworkOs):
         interfaces: Tree = {}
         for name, port in switch.ports.items():
             entry = interfaces[(name,)] = port_config(port)
+            _untagged(entry["ethernet"]["switched-vlan"]["config"])
             if port.mode == "ACCESS" and port.access_vlan is None:
                 del entry["ethernet"]
         for vlan in switch.vlans.values():
@@ -61,7 +64,7 @@ class Sonic(NetworkOs):
                 continue
             entry["state"] = port_state(port, view)
             if "ethernet" in entry:
-                entry["ethernet"]["switched-vlan"]["state"] = switched_leaves(view.settings(port))
+                entry["ethernet"]["switched-vlan"]["state"] = _untagged(switched_leaves(view.settings(port)))
             said = {"name": name, "enabled": True}
             lldp[(name,)] = {"name": name, "state": said, "neighbors": {"neighbor": neighbors(port, view)}}
         tree["lldp"] = {"interfaces": {"interface": lldp}}
@@ -77,10 +80,12 @@ class Sonic(NetworkOs):
                 id = int(name.removeprefix(_VLAN))
                 vlans[id] = Vlan(id, config.get("description", ""), status)  # type: ignore[arg-type]
         only_known(switch, (keys[0] for keys in entries if not keys[0].startswith(_VLAN)))
-        ports = {
-            name: port_settings(port, entries.get((name,), {}), vlans, default=None)
-            for name, port in switch.ports.items()
-        }
+        ports = {}
+        for name, port in switch.ports.items():
+            new = port_settings(port, entries.get((name,), {}), vlans, default=None)
+            if new.mode == "TRUNK":
+                new = replace(new, native_vlan=new.access_vlan, access_vlan=None)
+            ports[name] = new
         if mapped := sorted(set(switch.vnis) - set(vlans)):
             raise YangError(f"{_VLAN}{mapped[0]} is used by VXLAN_TUNNEL_MAP", "precondition")
         return Settings(vlans, ports, dict(switch.vnis))
@@ -149,6 +154,13 @@ class SonicDb(NetworkOs):
             maps[vlan] = vni
         ports = {name: PortSettings.of(port) for name, port in switch.ports.items()}
         return Settings(dict(switch.vlans), ports, maps)
+
+
+def _untagged(switched: Tree) -> Tree:
+    """The untagged VLAN of a trunk is its access-vlan, too."""
+    if "native-vlan" in switched:
+        switched["access-vlan"] = switched.pop("native-vlan")
+    return switched
 
 
 def _plain(value: Any, module: str) -> Any:

@@ -49,11 +49,20 @@ def test_a_trunk_becomes_access_and_keeps_nothing(leaf: Leaf) -> None:
     port.mode, port.access_vlan, port.native_vlan, port.trunk_vlans = "TRUNK", None, 666, (4, 100)
     result = run(leaf.params(vlan=100), False)
     before = result["diff"]["before"]["port"]
-    assert (before["mode"], sorted(before["trunk_vlans"])) == ("trunk", [4, 100])
-    if leaf.dialect != "sonic":  # says the untagged VLAN of a trunk as its access-vlan, which the lab keeps apart
-        assert before["vlan"] == 666
+    assert (before["mode"], before["vlan"], sorted(before["trunk_vlans"])) == ("trunk", 666, [4, 100])
     assert (port.mode, port.native_vlan, port.trunk_vlans) == ("ACCESS", None, ())
     assert leaf.vlan() == 100
+
+
+def test_a_trunk_that_was_left_half_way_is_a_trunk_again(leaf: Leaf) -> None:
+    port = leaf.switch.ports[leaf.first]
+    leaf.switch.vlans[4] = type(leaf.switch.vlans[100])(4, "storage")
+    port.mode, port.access_vlan, port.native_vlan, port.trunk_vlans = "TRUNK", None, 666, (4, 100)
+    leaf.fault(match="Set *", kind="half", value=HALF[leaf.dialect], count=1)
+    with pytest.raises(errors.PaleBlueDotError, match=r"put back: it is a trunk \(untagged 666, tagged 4, 100\) again"):
+        run(leaf.params(), False)
+    assert (port.mode, port.native_vlan, port.trunk_vlans) == ("TRUNK", 666, (4, 100))
+    assert 1207 not in leaf.switch.vlans
 
 
 def test_a_suspended_vlan_is_made_active_and_keeps_its_name(leaf: Leaf) -> None:
