@@ -17,7 +17,7 @@ M2 = ["NVMe_Device0_NSID1", "NVMe_Device1_NSID1"]
 MIRROR = {"name": "system", "raid_type": "RAID1", "drives": M2}
 
 
-def profile(bmc: Any, check_mode: bool = False, **options: Any) -> dict[str, Any]:
+def profile(bmc: Any, /, check_mode: bool = False, **options: Any) -> dict[str, Any]:
     defaults = {"reboot": "never", "wait": True, "wait_timeout": 30}
     return hardware_profile.run(bmc.params(**{**defaults, **options}), check_mode)
 
@@ -252,6 +252,23 @@ def test_a_boot_option_that_comes_with_the_bios_setting_is_put_in_order_after_th
     # an option that no BIOS setting will bring is refused at once
     with pytest.raises(InvalidInput, match="no boot option"):
         profile(bmc, reboot="if_needed", **{**wanted, "boot_order": ["floppy"]})
+
+
+def test_settings_of_the_bmc_are_part_of_it(lab_bmc: Any) -> None:
+    wanted = {
+        "bmc": {"hostname": None, "ntp_servers": ["192.0.2.1", "192.0.2.2"], "dns_servers": None, "ipmi_enabled": False}
+    }
+    planned = profile(lab_bmc, check_mode=True, **wanted)
+    assert (
+        planned["changed"] and not lab_bmc.writes() and set(planned["drift"]["bmc"]) <= {"ntp_servers", "ipmi_enabled"}
+    )
+    done = profile(lab_bmc, reboot="if_needed", **wanted)
+    assert done["diff"] == planned["diff"] and not done["rebooted"] and lab_bmc.writes()
+    assert done["diff"]["after"]["bmc"] == {"ntp_servers": ["192.0.2.1", "192.0.2.2"], "ipmi_enabled": False}
+    again = profile(lab_bmc, **wanted)
+    assert not again["changed"] and again["drift"] == {}
+    # settings that nobody gave a value ask for nothing
+    assert profile(lab_bmc, bmc=dict.fromkeys(wanted["bmc"]))["diff"] == {"before": {}, "after": {}}
 
 
 def test_power_is_only_touched_when_asked(lab_bmc: Any) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: hardware_profile
-short_description: Bring firmware, BIOS, boot order and volumes of a server to one wanted state
+short_description: Bring firmware, BIOS, boot order, volumes and BMC of a server to one wanted state
 version_added: 0.1.0
 description:
   - Compares a server with a profile and brings it there, with one diff and at most one restart.
@@ -111,6 +111,29 @@ options:
           - When it happens. Without it, at once where the controller can, else with the restart.
         type: str
         choices: [immediate, on_reset]
+  bmc:
+    description:
+      - Settings of the BMC itself. Its address and VLAN are not among them, see M(palebluedot.gpu.bmc_network).
+    type: dict
+    suboptions:
+      hostname:
+        description:
+          - Its name.
+        type: str
+      ntp_servers:
+        description:
+          - The time servers that it asks, all of them.
+        type: list
+        elements: str
+      dns_servers:
+        description:
+          - The name servers that it asks, all of them.
+        type: list
+        elements: str
+      ipmi_enabled:
+        description:
+          - Whether it answers IPMI over the network.
+        type: bool
   reboot:
     description:
       - V(never) leaves what waits for a restart to the next one, and says so in RV(reboot_required).
@@ -168,14 +191,17 @@ EXAMPLES = r"""
       - name: system
         raid_type: RAID1
         drives: ["0", "1"]
+    bmc:
+      ntp_servers: [192.0.2.1, 192.0.2.2]
+      ipmi_enabled: false
     reboot: if_needed
 """
 
 RETURN = r"""
 drift:
   description:
-    - What differs from the profile, by part (C(firmware), C(bios), C(boot_order), C(volumes)) and then by name, each
-      with C(current) and C(wanted). Empty where nothing does.
+    - What differs from the profile, by part (C(firmware), C(bios), C(boot_order), C(volumes), C(bmc)) and then by name,
+      each with C(current) and C(wanted). Empty where nothing does.
     - A BIOS attribute has the C(next_boot) value too.
   returned: success
   type: dict
@@ -235,6 +261,15 @@ SPEC = {
                 "drives": {"type": "list", "elements": "str", "default": []},
                 "initialize": {"type": "str", "choices": ["fast", "slow"]},
                 "apply_time": {"type": "str", "choices": ["immediate", "on_reset"]},
+            },
+        },
+        "bmc": {
+            "type": "dict",
+            "options": {
+                "hostname": {"type": "str"},
+                "ntp_servers": {"type": "list", "elements": "str"},
+                "dns_servers": {"type": "list", "elements": "str"},
+                "ipmi_enabled": {"type": "bool"},
             },
         },
         "reboot": {"type": "str", "choices": ["never", "if_needed"], "default": "never"},

@@ -1,6 +1,6 @@
 # Copyright (c) 2026 Pale Blue Dot contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The parts of a hardware profile: firmware, BIOS, boot order, volumes.
+"""The parts of a hardware profile: firmware, BIOS, boot order, volumes, the BMC's own settings.
 
 Each part compares and checks everything it will do before any part writes, stages what it can, and is read back after
 the one restart.
@@ -13,7 +13,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.base import Bmc, Task
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.deadline import wait_until
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.facets.network import ManagerNetwork, Network
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.facets.storage import Storage
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.ipmi.network import IpmiNetwork
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.operations import (
     bios_attributes,
     bmc_boot,
@@ -21,9 +24,12 @@ from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.operations imp
     storage_volume,
 )
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish.firmware import RedfishFirmware
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish.network import RedfishNetwork
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish.storage import RedfishStorage
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish.tasks import TaskWaiter
-from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import InvalidInput
+from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import BadAnswer, InvalidInput
+
+_SHOWS_WITHIN_S = 30.0
 
 Left = Callable[[], float]
 Shown = dict[str, Any]
@@ -280,14 +286,82 @@ class VolumesPart(Part):
         return not any(storage_volume.plan_volume(self.bmc, self._storage, plan.entry).changed for plan in self._plans)
 
 
+class BmcPart(Part):
+    """What is set of the BMC itself, as far as it stays where it is."""
+
+    name = "bmc"
+
+    def __init__(self, bmc: Bmc, settings: Mapping[str, Any], address: str) -> None:
+        super().__init__(bmc)
+        self._network: ManagerNetwork = bmc.facet(
+            redfish=lambda redfish: RedfishNetwork(redfish, address, None), ipmi=IpmiNetwork
+        )
+        self._wanted = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in settings.items()
+            if value is not None
+        }
+        self._now = Network()
+
+    def plan(self) -> None:
+        self._now = self._network.read()
+        changes = self._changes(self._now)
+        if changes:
+            self._network.check(changes, self._now)
+        self.changed = bool(changes)
+
+    def _changes(self, now: Network) -> Shown:
+        return {name: value for name, value in self._wanted.items() if getattr(now, name) != value}
+
+    @property
+    def before(self) -> Shown:
+        return {name: value for name, value in self._now.as_dict().items() if name in self._wanted}
+
+    @property
+    def after(self) -> Shown:
+        return {**self.before, **{name: _listed(value) for name, value in self._wanted.items()}}
+
+    @property
+    def drift(self) -> Shown:
+        return {
+            name: {"current": self.before[name], "wanted": _listed(value)}
+            for name, value in self._changes(self._now).items()
+        }
+
+    def apply(self, left: Left) -> None:
+        changes = self._changes(self._now)
+        self._network.write(changes, self._now)
+        done, shown = wait_until(self._network.read, lambda read: not self._changes(read), min(left(), _SHOWS_WITHIN_S))
+        if not done:
+            raise BadAnswer(
+                "the BMC accepted its settings and does not show them",
+                code="not_applied",
+                host=self.bmc.host,
+                tried=f"setting {changes}",
+                answer=f"read back { {name: getattr(shown, name) for name in changes} }",
+                next="Some BMCs want a restart first: bmc_reset.",
+            )
+
+    def holds(self) -> bool:
+        return not self._changes(self._network.read())
+
+
+def _listed(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
 def parts_of(bmc: Bmc, wanted: Mapping[str, Any]) -> list[Part]:
     """The parts that are asked for, in the order in which they are written: firmware is written at once and may restart
     the BMC, the others are staged for the restart of the server."""
+    settings: Mapping[str, Any] = wanted.get("bmc") or {}
     bios = BiosPart(bmc, wanted["bios"]) if wanted.get("bios") else None
     found: list[Part | None] = [
         FirmwarePart(bmc, wanted["firmware"]) if wanted.get("firmware") else None,
         bios,
         BootOrderPart(bmc, wanted["boot_order"], bios) if wanted.get("boot_order") else None,
         VolumesPart(bmc, wanted["volumes"]) if wanted.get("volumes") else None,
+        BmcPart(bmc, settings, str(wanted["bmc_address"]))
+        if any(value is not None for value in settings.values())
+        else None,
     ]
     return [part for part in found if part is not None]
