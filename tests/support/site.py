@@ -37,7 +37,8 @@ Json = dict[str, Any]
 class Site:
     """Use as a context manager. ``operator`` may run playbooks, ``ada`` is a user with a quota of ``quota`` GPUs.
 
-    Without ``discover`` the record knows networks and switches, and no server. ``switches`` is what each switch runs.
+    Without ``discover`` the record knows networks and switches, and no server. ``switches`` is what each switch runs,
+    ``vendor`` what the BMCs are (several with commas: in turns).
     """
 
     def __init__(
@@ -50,8 +51,9 @@ class Site:
         environment: dict[str, str] | None = None,
         discover: bool = True,
         switches: tuple[str, ...] = (),
+        vendor: str = "ami",
     ) -> None:
-        self.stage = Stage(directory, servers=servers, delays=delays, switches=switches)
+        self.stage = Stage(directory, servers=servers, delays=delays, switches=switches, vendor=vendor)
         self.quota = quota
         self.discover = discover
         self.settings = environment or {}

@@ -21,6 +21,7 @@ from lab.redfish.vendors.standard import BiosRow, Slot, Standard
 
 if TYPE_CHECKING:
     from lab.gpu import Gpu
+    from lab.machine import BootOption
     from lab.redfish.service import RedfishBmc
 
 JOBS = "/Managers/iDRAC.Embedded.1/Oem/Dell/Jobs"
@@ -246,6 +247,17 @@ class Dell(Standard):
         body["PCIeDevices@odata.count"] = 0
         body["@Redfish.Settings"]["SupportedApplyTimes"] = ["OnReset"]
         body["LastResetTime"] = bmc.machine.last_reset or "0000-00-00T00:00:00+00:00"
+        return body
+
+    def boot_option_name(self, bmc: RedfishBmc, option: BootOption) -> str:
+        network = {"pxe": "PXE", "http": "HTTP"}.get(option.device)
+        return f"{network} Device 1: Embedded NIC 1 Port 1 Partition 1" if network else "ubuntu"
+
+    def boot_option(self, bmc: RedfishBmc, id: str) -> Body | None:
+        """The paths of network devices say nothing."""
+        body = super().boot_option(bmc, id)
+        if body is not None and " Device 1: " in body["DisplayName"]:
+            body["UefiDevicePath"] = "VenHw(986D1755-B9D0-4F8D-A0DA-D1DB18672045)"
         return body
 
     def settings_of_system(self, bmc: RedfishBmc) -> Body:

@@ -235,6 +235,11 @@ class Hpe(Standard):
     def boot_option_id(self, bmc: RedfishBmc, option: BootOption) -> str:
         return str(bmc.machine.boot_options.index(option) + 1)
 
+    def boot_option_name(self, bmc: RedfishBmc, option: BootOption) -> str:
+        network = {"pxe": "PXE IPv4", "http": "HTTP(S) IPv4"}.get(option.device)
+        card = f"Slot 1 Port 1 : Nvidia Network Adapter - {bmc.machine.mac.upper()}"
+        return f"{card} ({network})" if network else "ubuntu - NVMe Drive Port 7A Box 2 Bay 5"
+
     def refused_power(self, kind: str, power: str) -> Answer | None:
         raise OemError("iLO.2.14.InvalidOperationForSystemState", "", 400)
 

@@ -618,6 +618,9 @@ class Standard(Surface):
     def boot_option_id(self, bmc: RedfishBmc, option: BootOption) -> str:
         return option.reference
 
+    def boot_option_name(self, bmc: RedfishBmc, option: BootOption) -> str:
+        return self.reworded(option.name)
+
     def boot_options(self, bmc: RedfishBmc) -> Body:
         path = f"{self.system_path}/BootOptions"
         return self.collection(
@@ -631,6 +634,13 @@ class Standard(Surface):
             return None
         body = self.shared(bmc, f"{SYSTEM}/BootOptions/{option.reference[4:]}")
         body = {name: value for name, value in body.items() if name not in self.boot_option_lacks}
+        body["DisplayName"] = self.boot_option_name(bmc, option)
+        if "Description" in body:
+            body["Description"] = body["DisplayName"]
+        if option.device == "hdd":
+            body["UefiDevicePath"] = (
+                "HD(1,GPT,CF602B39-81CD-48E5-9A8F-A75F0935F0DF,0x800,0x219800)/\\EFI\\ubuntu\\shimx64.efi"
+            )
         return {**body, "@odata.id": f"{ROOT}{self.system_path}/BootOptions/{id}", "Id": id}
 
     # --- power

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.connect import open_bmc
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.operations import bios_attributes as bios
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.operations import bmc_boot as boot
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.operations import bmc_info as info
@@ -127,3 +128,22 @@ def test_an_hpe_registry_is_asked_for_compressed_when_it_refuses_otherwise(start
 
     bmc = start_replay(hpe_capture, respond)
     assert info.run(bmc.params(subset=["power"]), False)["bmc"]["power_state"] == "On"
+
+
+@pytest.mark.parametrize(
+    ("capture", "name", "first"),
+    [
+        ("dell_capture", "http", ["Boot0000"]),  # by its name only: the path says nothing, and it is no disk
+        ("dell_capture", "hdd", ["Boot0001"]),
+        ("hpe_capture", "pxe", ["Boot002A", "Boot0022", "Boot0023", "Boot0021", "Boot0028", "Boot0026"]),
+        ("dgx_capture", "hdd", ["Boot0000"]),
+    ],
+)
+def test_a_boot_option_without_alias_is_known_by_its_path_or_name(
+    start_replay: Any, request: pytest.FixtureRequest, capture: str, name: str, first: list[str]
+) -> None:
+    bmc = start_replay(request.getfixturevalue(capture))
+    with open_bmc(bmc.params(bmc_timeout=20)) as client:
+        order = client.resolve_boot_order([name])
+    assert set(order[: len(first)]) == set(first)
+    assert len(order) == len(set(order))

@@ -74,9 +74,25 @@ _TARGETS = {
 }
 _TARGET_NAMES = {word: target.value for target, word in _TARGETS.items()} | {"UsbCd": BootTarget.CD.value}
 _MODES = {"uefi": "UEFI", "legacy": "Legacy"}
-# Device path nodes (UEFI 2.10, 10.3) of what is not a disk of the server's own.
-_REMOVABLE_OR_NETWORK = re.compile(r"(MAC|Uri|IPv[46]|USB|CDROM)\(", re.IGNORECASE)
+# Device path nodes (UEFI 2.10, 10.3): of the network, of HTTP boot, and of what can be pulled out.
+_NETWORK = re.compile(r"(MAC|IPv[46])\(", re.IGNORECASE)
+_HTTP = re.compile(r"Uri\(", re.IGNORECASE)
+_REMOVABLE = re.compile(r"(USB|CDROM)\(", re.IGNORECASE)
+# Dell's network devices have a path that says nothing, and a name: "HTTP Device 1: NIC in Slot 5 Port 1".
+_NAMED = {"http": re.compile(r"\bHTTP", re.IGNORECASE), "pxe": re.compile(r"\bPXE\b", re.IGNORECASE)}
 _APPLY_TIMES = {"on_reset": "OnReset", "immediate": "Immediate"}
+
+
+def _kind_of_option(name: str, path: str) -> str | None:
+    """What a boot option without alias boots from: http, pxe or hdd; None for what can be pulled out."""
+    if _HTTP.search(path):
+        return BootTarget.HTTP.value
+    if _NETWORK.search(path):
+        return BootTarget.PXE.value
+    for kind, pattern in _NAMED.items():
+        if pattern.search(name):
+            return kind
+    return None if _REMOVABLE.search(path) else BootTarget.HDD.value
 
 
 class RedfishBmc(Bmc):
@@ -519,10 +535,10 @@ class RedfishBmc(Bmc):
             reference = text(option.get("BootOptionReference"))
             if reference is None:
                 continue
-            alias = text(option.get("Alias"))
-            names = {text(option.get("DisplayName")), alias, _TARGET_NAMES.get(alias or "")}
-            if alias is None and not _REMOVABLE_OR_NETWORK.search(text(option.get("UefiDevicePath")) or ""):
-                names.add(BootTarget.HDD.value)  # an installed system's own entry has no alias on a DGX
+            alias, shown = text(option.get("Alias")), text(option.get("DisplayName"))
+            names = {shown, alias, _TARGET_NAMES.get(alias or "")}
+            if alias in (None, "None"):  # Dell and HPE give no alias, a DGX none to an installed system's own entry
+                names.add(_kind_of_option(shown or "", text(option.get("UefiDevicePath")) or ""))
             named[reference] = {name.lower() for name in names if name}
         return [(reference, named.get(reference, set())) for reference in order]
 
