@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.operations import bmc_boot as boot
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.operations import bmc_discover as scan
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.operations import bmc_info as info
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.operations import bmc_power as power
 from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import AuthenticationError, BadAnswer, Unsupported
@@ -96,3 +97,23 @@ def test_ipmi_sim_tells_what_it_has(ipmi_sim: dict[str, Any]) -> None:
 def test_ipmi_sim_refuses_a_wrong_password(ipmi_sim: dict[str, Any]) -> None:
     with pytest.raises(AuthenticationError):
         info.run({**ipmi_sim, "bmc_password": "wrong", "subset": ["power"]}, False)
+
+
+# -- both at once, without a login
+
+
+def discover(address: str, **options: Any) -> list[dict[str, Any]]:
+    params = {"ranges": [], "addresses": [address], "ports": [443], "ipmi": False, "ipmi_port": 623, "public": False}
+    limits = {"concurrency": 8, "timeout": 10.0, "limit": 16}
+    found: list[dict[str, Any]] = scan.run({**params, **limits, **options}, False)["found"]
+    return found
+
+
+def test_sushy_emulator_is_found(sushy: dict[str, Any]) -> None:
+    (found,) = discover(f"127.0.0.1:{sushy['bmc_port']}")
+    assert found["protocol"] == "redfish" and found["redfish_version"] and len(found["fingerprint"]) == 64
+
+
+def test_ipmi_sim_answers_the_presence_ping(ipmi_sim: dict[str, Any]) -> None:
+    (found,) = discover("127.0.0.1:9", ipmi=True, ipmi_port=ipmi_sim["bmc_port"])
+    assert (found["protocol"], found["port"], found["ipmi"]) == ("ipmi", ipmi_sim["bmc_port"], True)
