@@ -23,7 +23,12 @@ def machines(site: Site) -> list[dict[str, Any]]:
     """The list as it comes from whoever delivered the servers: addresses and first passwords, racks, cabling."""
     rows = site.stage.fleet_document()["servers"]
     kept = ("name", "bmc_address", "bmc_port", "bmc_username", "bmc_password", "nics", "disks", "hardware_profile")
-    return [{**{key: row[key] for key in kept if key in row}, "rack": "a1", "nvlink_domain": "nv-1"} for row in rows]
+    machines = [
+        {**{key: row[key] for key in kept if key in row}, "rack": "a1", "nvlink_domain": "nv-1"} for row in rows
+    ]
+    # nobody has written down the third one's cabling
+    machines[2]["nics"] = [{"mac": nic["mac"]} for nic in machines[2]["nics"]]
+    return machines
 
 
 def discover(site: Site, folder: Path, machines: list[dict[str, Any]], *more: str, **variables: Any) -> str:
@@ -72,6 +77,21 @@ def test_the_rest_of_the_list_is_enrolled_and_the_running_ones_are_left_alone(
     third = site.client.server(machines[2]["name"])
     assert third["state"] == "available"
     assert site.client.server_credential(machines[2]["name"])["username"] == "palebluedot"
+
+
+def test_the_port_that_nobody_wrote_down_is_found_by_lldp(
+    site: Site, machines: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    fleet = site.stage.fleet_document()
+    (cabled,) = [row for row in fleet["servers"] if row["name"] == machines[2]["name"]]
+    name = machines[2]["name"]
+    assert [nic.get("switch") for nic in site.client.server(name)["nics"]] == [None] * len(cabled["nics"])
+    mark = site.mark()
+    said = discover(site, tmp_path, machines, switches=fleet["switches"])
+    assert "failed=0" in said
+    found = {(nic["mac"], nic["switch"], nic["switch_port"]) for nic in site.client.server(name)["nics"]}
+    assert found == {(nic["mac"], nic["switch"], nic["port"]) for nic in cabled["nics"]}
+    assert [entry for entry in site.log(since=mark) if entry["layer"] == "gnmi"] == [], "switches were only read"
 
 
 def test_run_again_nothing_is_written_and_nothing_changes(

@@ -116,7 +116,7 @@ def test_the_unlisted_are_enrolled_only_when_told(found: dict[str, Any], name: s
 
 
 def importing(talk: Any, *servers: dict[str, Any]) -> dict[str, Any]:
-    params: dict[str, Any] = talk.params(servers=list(servers), switches=[], networks=[])
+    params: dict[str, Any] = talk.params(servers=list(servers), switches=[], networks=[], neighbors=[])
     return params
 
 
@@ -148,6 +148,24 @@ def test_a_server_that_is_there_already_is_unchanged(talk: Any) -> None:
     talk.expect("GET", "/api/v1/servers/dgx-01", 200, known)
     result = fleet_import.run(importing(talk, row(rack="a1")), False)
     assert not result["changed"] and result["diff"] == {"before": {}, "after": {}}
+
+
+def test_what_a_switch_hears_is_told_by_mac_address(talk: Any) -> None:
+    heard = {"system_name": "dgx-01", "chassis_id": "5c:ff:35:e2:10:00", "port_id": "5c:ff:35:e2:10:01"}
+    named = {"system_name": "spine", "chassis_id": "spine-1", "port_id": "Ethernet1"}
+    ports = [
+        {"interface": "Ethernet1", "neighbors": [heard]},
+        {"interface": "Ethernet2", "neighbors": [named]},
+        {"interface": "Ethernet3", "neighbors": None},
+    ]
+    params = talk.params(servers=[], switches=[], networks=[], neighbors=[{"switch": "leaf-01", "ports": ports}])
+    talk.expect("GET", "/api/v1/topology", 200, {"ports": []})
+    told = talk.expect("PUT", "/api/v1/switches/leaf-01/neighbors", 200, {"stored": 1, "unknown_macs": []})
+    talk.expect("GET", "/api/v1/topology", 200, {"ports": [{"switch": "leaf-01", "port": "Ethernet1"}]})
+    result = fleet_import.run(params, False)
+    macs = ["5c:ff:35:e2:10:01", "5c:ff:35:e2:10:00"]
+    assert told.body == {"ports": [{"interface": "Ethernet1", "macs": macs}]}
+    assert result["changed"] and result["heard"] == {"leaf-01": {"stored": 1, "unknown_macs": []}}
 
 
 # -- a secret on record in two phases

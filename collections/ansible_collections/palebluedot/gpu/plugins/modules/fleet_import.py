@@ -36,6 +36,25 @@ options:
     type: list
     elements: dict
     default: []
+  neighbors:
+    description:
+      - What switches hear over LLDP, one mapping a switch. Interfaces that the record knows by their MAC addresses get
+        their switch port by it, where the record has none. A contradiction is kept and shown, never resolved.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      switch:
+        description:
+          - Name of the switch.
+        type: str
+        required: true
+      ports:
+        description:
+          - Its ports, in the shape of RV(palebluedot.gpu.switch_port_info#module:ports).
+        type: list
+        elements: dict
+        required: true
 extends_documentation_fragment:
   - palebluedot.gpu.service
   - palebluedot.gpu.attributes
@@ -43,7 +62,7 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     support: partial
-    details: Compares servers field by field; switches and networks count as unchanged.
+    details: Compares servers field by field; switches, networks and neighbours count as unchanged.
 seealso:
   - module: palebluedot.gpu.server
 """
@@ -57,11 +76,24 @@ EXAMPLES = r"""
         bmc_fingerprint: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
         rack: a1
         pool: training
+
+- name: Say what a switch hears
+  palebluedot.gpu.fleet_import:
+    neighbors:
+      - switch: leaf-01
+        ports:
+          - interface: Ethernet7
+            neighbors:
+              - {system_name: dgx-01, chassis_id: "5c:ff:35:e2:10:00", port_id: "5c:ff:35:e2:10:01"}
 """
 
 RETURN = r"""
 counts:
   description: What the service did, C(created), C(updated) and more, by kind; V(null) in check mode.
+  returned: success
+  type: dict
+heard:
+  description: For each switch, how many interfaces were C(stored), and C(unknown_macs) of none that the record knows.
   returned: success
   type: dict
 diff:
@@ -84,6 +116,15 @@ SPEC = {
         "servers": {"type": "list", "elements": "dict", "default": []},
         "switches": {"type": "list", "elements": "dict", "default": []},
         "networks": {"type": "list", "elements": "dict", "default": []},
+        "neighbors": {
+            "type": "list",
+            "elements": "dict",
+            "default": [],
+            "options": {
+                "switch": {"type": "str", "required": True},
+                "ports": {"type": "list", "elements": "dict", "required": True},
+            },
+        },
         **options.service(),
     },
     "supports_check_mode": True,
