@@ -64,6 +64,19 @@ def test_servers_in_use_are_taken_in_as_they_run(site: Site, machines: list[dict
         assert server["rack"] == "a1" and server["nvlink_domain"] == "nv-1" and len(server["gpus"]) == 8
         assert server["serial_number"] and server["bmc_fingerprint"]
         assert site.client.server_credential(row["name"])["username"] == "palebluedot"
+        assert server["state"] == "enrolled", "offered to nobody"
+
+
+def test_one_of_them_becomes_its_users_without_a_touch(site: Site, machines: list[dict[str, Any]]) -> None:
+    name = machines[0]["name"]
+    before, mark = site.lab("GET", f"/machines/{name}"), site.mark()
+    site.client.adopt_server(name, "ada")
+    assert site.client.server(name)["state"] == "active"
+    assert site.log(name, mark) == [], "not a single write, to nothing"
+    after = site.lab("GET", f"/machines/{name}")
+    assert [after.get(fact) for fact in ("power", "power_actions", "boots")] == [
+        before.get(fact) for fact in ("power", "power_actions", "boots")
+    ]
 
 
 def test_the_rest_of_the_list_is_enrolled_and_the_running_ones_are_left_alone(
@@ -74,8 +87,7 @@ def test_the_rest_of_the_list_is_enrolled_and_the_running_ones_are_left_alone(
     assert "failed=0" in said
     assert all(HARMLESS.match(entry.partition(" ")[2]) for entry in writes(site, mark))
     assert [entry for entry in writes(site, mark) if not entry.startswith(machines[2]["name"])] == []
-    third = site.client.server(machines[2]["name"])
-    assert third["state"] == "available"
+    assert [site.client.server(row["name"])["state"] for row in machines] == ["active", "available", "available"]
     assert site.client.server_credential(machines[2]["name"])["username"] == "palebluedot"
 
 
