@@ -23,6 +23,7 @@ PAGE = (ROOT / "docs" / "first-ten-servers.md").read_text()
 FENCES = re.findall(r"^```(\w*)\n(.*?)^```$", PAGE, re.M | re.S)
 COMMANDS = [line for language, block in FENCES if not language for line in block.splitlines()]
 FILES = {block.splitlines()[0][2:]: yaml.safe_load(block) for language, block in FENCES if language == "yaml"}
+FILES_CSV = next(block for language, block in FENCES if language == "csv")
 
 pytestmark = pytest.mark.e2e
 SITE = {"servers": 2, "environment": {"PALEBLUEDOT_COLLECT_INTERVAL_S": "0"}, "discover": False}
@@ -42,6 +43,10 @@ def desk(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Path:
         row = {**server, "serial_number": site.lab("GET", f"/machines/{server['name']}")["serial_number"]}
         row |= {"name": ("dgx-01", "sys-02")[number - 1], "rack": "a1", "pool": "training"}
         machines.append({key: value for key, value in row.items() if key in written})
+    listed = FILES_CSV.splitlines()[0].split(",")
+    rows = [[str(row[column]) for column in listed] for row in machines]
+    (folder / "delivery.csv").write_text("\n".join(",".join(cells) for cells in [listed, *rows]))
+    (folder / "rules.yml").write_text(yaml.safe_dump(FILES["rules.yml"]))
     addresses = [f"{row['bmc_address']}:{row['bmc_port']}" for row in machines]
     (folder / "first-ten.yml").write_text(yaml.safe_dump({"addresses": addresses, "ipmi": False, "machines": machines}))
     return folder
@@ -59,7 +64,7 @@ def run(site: Site, desk: Path, line: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_files_of_the_page_are_what_import_and_scan_take() -> None:
-    assert set(FILES) == {"site.yml", "first-ten.yml"}
+    assert set(FILES) == {"site.yml", "first-ten.yml", "rules.yml"}
     ImportSchema().load(FILES["site.yml"])
     machines: list[dict[str, Any]] = FILES["first-ten.yml"]["machines"]
     seen = [
@@ -86,7 +91,7 @@ def test_the_commands_of_the_page_end_with_a_pool(site: Site, desk: Path) -> Non
             assert names == {"dgx-01"}
         elif "enrol=false" in line:
             assert names == {"dgx-01", "sys-02"}
-            assert not [action for action in written if "Reset" in action or "/Systems/" in action], "before step 7"
+            assert not [action for action in written if "Reset" in action or "/Systems/" in action], "before step 8"
     servers = {server["name"]: server for server in site.client.servers()}
     assert sorted(server["state"] for server in servers.values()) == ["active", "available"]
     assert {server["pool"] for server in servers.values()} == {"training"}
