@@ -121,9 +121,11 @@ def stop_lab(directory: Path, *, timeout_s: float = STOP_TIMEOUT_S) -> bool:
             os.kill(pid, signum)
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
-            with contextlib.suppress(ChildProcessError):  # ours when one process started and stops it
+            ended = not is_lab(pid, directory)
+            # ours when one process started and stops it; only after the look, or it may end in between and stay a zombie
+            with contextlib.suppress(ChildProcessError):
                 os.waitpid(pid, os.WNOHANG)
-            if not is_lab(pid, directory):
+            if ended:
                 (directory / "lab.json").unlink(missing_ok=True)
                 return True
             time.sleep(0.05)
