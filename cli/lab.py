@@ -121,11 +121,12 @@ def stop_lab(directory: Path, *, timeout_s: float = STOP_TIMEOUT_S) -> bool:
             os.kill(pid, signum)
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
-            ended = not is_lab(pid, directory)
-            # ours when one process started and stops it; only after the look, or it may end in between and stay a zombie
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(pid, os.WNOHANG)
-            if ended:
+            ended = not is_lab(pid, directory)  # a process that is ending has no command line any more
+            try:
+                reaped = os.waitpid(pid, os.WNOHANG)[0] == pid
+            except ChildProcessError:
+                reaped = True  # not ours to reap: another process started it
+            if ended and reaped:
                 (directory / "lab.json").unlink(missing_ok=True)
                 return True
             time.sleep(0.05)
