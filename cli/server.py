@@ -143,7 +143,7 @@ def import_(
       palebluedot server import fleet.yml
       palebluedot server import racks.csv --bmc-password-env FACTORY_PASSWORD
       palebluedot server import devices.json --from netbox --bmc-username admin --bmc-password-env FACTORY_PASSWORD
-      maas admin machines read > machines.json; palebluedot server import machines.json --from maas
+      palebluedot server import maas.json --from maas     (machines and power-parameters: docs/enrolment.md)
       openstack baremetal node list --long -f json > nodes.json; palebluedot server import nodes.json --from ironic
     """
     document = _converted(file, source) if source is not None else read_document(file)

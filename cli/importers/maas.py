@@ -26,7 +26,10 @@ def convert(content: Any) -> Converted:
         if kind not in _PROTOCOLS:
             converted.notes.append(f"{name} left out: its power type is {kind or 'not set'}, not redfish or ipmi")
             continue
-        address, port = url_parts(power.get("power_address"))
+        if not power.get("power_address"):
+            converted.notes.append(f"{name} left out: no power_address; add `machines power-parameters` to the export")
+            continue
+        address, port = url_parts(power["power_address"])
         before = len(converted.servers)
         converted.add(
             {

@@ -77,6 +77,14 @@ def test_maas_machines_with_their_power_parameters() -> None:
     assert found.without("bmc_password") == ["gpu-002"]
 
 
+def test_maas_machines_alone_say_what_is_missing(tmp_path: Path) -> None:
+    file = tmp_path / "machines.json"
+    file.write_text(json.dumps(json.loads((EXPORTS / "maas.json").read_text())["machines"]))
+    with pytest.raises(Problem, match="no server in it") as caught:
+        read_export(file, "maas")
+    assert "gpu-001 left out: no power_address; add `machines power-parameters`" in (caught.value.answer or "")
+
+
 def test_ironic_nodes_by_the_labels_of_the_long_list() -> None:
     found = read_export(EXPORTS / "ironic-list-long.json", "ironic")
     assert found.servers == [
