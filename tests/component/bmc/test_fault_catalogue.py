@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import requests
-from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.base import AnswerLost, BootTarget, Refused
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.base import AnswerLost, PowerState, Refused
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.connect import open_bmc
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.operations import bios_attributes as bios
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.operations import bmc_boot as boot
@@ -32,6 +32,7 @@ from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import (
 )
 
 RESET = "POST */ComputerSystem.Reset"
+SYSTEM_OF_HPE = "/redfish/v1/Systems/1"
 
 
 @contextmanager
@@ -273,12 +274,12 @@ def test_a_write_after_a_pause_does_not_meet_a_connection_that_is_reset(start_la
     """HPE's iLO resets a connection that was idle. A read is repeated then; a write has to come over a new one."""
     bmc = start_lab("hpe")
     with open_bmc(bmc.params()) as client:
-        client.boot()
+        assert client.power_state() is PowerState.OFF
         time.sleep(bmc.bmc.vendor.idle_reset_s + 0.1)
-        client.set_boot(target=BootTarget.PXE)
-        time.sleep(bmc.bmc.vendor.idle_reset_s + 0.1)
-        assert client.boot().target == "pxe"
-    assert bmc.writes() == ["PATCH /redfish/v1/Systems/1"]
+        # as a power cycle does between off and on: nothing is read before
+        client.transport.post(f"{SYSTEM_OF_HPE}/Actions/ComputerSystem.Reset", {"ResetType": "On"}, client.deadline())
+    bmc.until(lambda: bmc.machine.power == "On")
+    assert bmc.resets() == ["On"]
 
 
 @pytest.mark.parametrize("kind", ["hang", "drop", "drop_after", "half", "trickle", "lies"])
