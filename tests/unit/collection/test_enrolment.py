@@ -70,6 +70,15 @@ def test_first_credentials_go_to_the_login_and_never_to_the_record() -> None:
     }
 
 
+@pytest.mark.parametrize(("options", "protocol"), [({"bootstrap": False}, "redfish"), ({}, "ipmi")])
+def test_where_no_account_is_made_the_lists_credential_is_recorded(options: dict[str, Any], protocol: str) -> None:
+    machine = row(bmc_address="10.0.0.1", bmc_username="ADMIN", bmc_password="label", serial_number="A1")
+    plan = enrolment([bmc(protocol=protocol)], [machine], **options)
+    (server,) = plan["servers"]
+    assert (server["bmc_username"], server["bmc_password"]) == ("ADMIN", "label") and "serial_number" not in server
+    assert plan["hosts"][0]["bootstrap"] is False
+
+
 def test_the_certificate_seen_is_pinned_unless_an_authority_is_named() -> None:
     (plain,) = enrolment([bmc()], [row(bmc_address="10.0.0.1")])["servers"]
     assert plain["bmc_fingerprint"] == "ab" * 32

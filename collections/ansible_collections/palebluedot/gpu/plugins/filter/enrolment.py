@@ -13,7 +13,7 @@ Json = dict[str, Any]
 
 # What identifies a machine in the list, and the name of the same thing in a scan.
 _SELECTORS = {"bmc_mac": "mac", "serial_number": "serial_number", "uuid": "uuid"}
-# What of a row is for the first login only, and never for the record.
+# What of a row identifies the machine or opens it for the first time, and is not for the record.
 _FIRST_LOGIN = ("bmc_username", "bmc_password", "serial_number", "uuid", "bmc_mac")
 
 
@@ -23,6 +23,7 @@ def enrolment(
     known: Iterable[Mapping[str, Any]] = (),
     unlisted: bool = False,
     only: str | None = None,
+    bootstrap: bool = True,
 ) -> Json:
     """What is to be done with each BMC of a scan.
 
@@ -33,6 +34,8 @@ def enrolment(
     :param known: variables of the hosts that the record has already.
     :param unlisted: whether a BMC that nobody listed is enrolled too, under a name made of its address.
     :param only: names, separated by commas: of the others nothing is done and nothing is said.
+    :param bootstrap: whether a first login will make an account of our own. Where none does (nor over IPMI), the list's
+        credential is the one to record.
     :return: ``servers`` (rows for the import document), ``hosts`` (one mapping a BMC, with what its first login needs),
         ``missing`` (names of machines that were not found), ``unexpected`` and ``known`` (entries of the scan).
     """
@@ -48,11 +51,11 @@ def enrolment(
             if row["name"] not in taken:  # the second address of a machine is no second machine
                 taken.add(row["name"])
                 if wanted is None or row["name"] in wanted:
-                    _add(plan, row, bmc)
+                    _add(plan, row, bmc, bootstrap)
         elif any(_same_place(host, bmc) for host in recorded):
             plan["known"].append(bmc)
         elif unlisted:
-            _add(plan, {"name": _name_of(bmc)}, bmc)
+            _add(plan, {"name": _name_of(bmc)}, bmc, bootstrap)
         else:
             plan["unexpected"].append(bmc)
     plan["missing"] = [
@@ -76,19 +79,22 @@ def _same_place(row: Mapping[str, Any], bmc: Json) -> bool:
     return not row.get("bmc_port") or int(row["bmc_port"]) == int(bmc["port"])
 
 
-def _add(plan: Json, row: Json, bmc: Json) -> None:
+def _add(plan: Json, row: Json, bmc: Json, bootstrap: bool) -> None:
     name = row["name"]
+    bootstrap = bootstrap and bmc["protocol"] == "redfish"
     place = {"bmc_address": bmc["address"], "bmc_port": bmc["port"], "bmc_protocol": bmc["protocol"]}
     if not row.get("bmc_ca_path") and row.get("bmc_validate_certs", True) and bmc.get("fingerprint"):
         place["bmc_fingerprint"] = bmc["fingerprint"]
     kept = {key: value for key, value in row.items() if key not in _FIRST_LOGIN and value is not None}
-    plan["servers"].append({**kept, **place})
     secret = {key: row[f"bmc_{key}"] for key in ("username", "password") if row.get(f"bmc_{key}")}
+    recorded = {} if bootstrap else {f"bmc_{key}": value for key, value in secret.items()}
+    plan["servers"].append({**kept, **place, **recorded})
     plan["hosts"].append(
         {
             "name": name,
             **place,
             **{key: row[key] for key in ("bmc_ca_path", "bmc_validate_certs") if row.get(key) is not None},
+            "bootstrap": bootstrap,
             "first_login": {
                 "credentials": [secret] if len(secret) == 2 else [],
                 "serial_number": row.get("serial_number"),
