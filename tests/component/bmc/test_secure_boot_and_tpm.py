@@ -114,21 +114,42 @@ def test_a_tpm_is_cleared_once_by_the_next_boot(lab_bmc: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("vendor", "attributes", "sent"),
+    ("vendor", "attributes", "state", "sent"),
     [
-        ("Dell", {"TpmSecurity": "Off", "Tpm2Hierarchy": "Enabled"}, {"TpmSecurity": "On", "Tpm2Hierarchy": "Clear"}),
-        ("HPE", {"Tpm2Operation": "NoAction"}, {"Tpm2Operation": "Clear"}),
+        (
+            "Dell",
+            {"TpmSecurity": "Off", "Tpm2Hierarchy": "Disabled"},
+            "enabled",
+            {"TpmSecurity": "On", "Tpm2Hierarchy": "Enabled"},
+        ),
+        ("HPE", {"TpmVisibility": "Hidden"}, "enabled", {"TpmVisibility": "Visible"}),
+        ("Supermicro", {"SecurityDeviceSupport_005A": "Disable"}, "enabled", {"SecurityDeviceSupport_005A": "Enable"}),
+        (
+            "Supermicro",
+            {"SecurityDeviceSupport_005A": "Disabled"},
+            "enabled",
+            {"SecurityDeviceSupport_005A": "Enabled"},
+        ),
+        ("AMI", {"TpmSupport": "Disable"}, "enabled", {"TpmSupport": "Enable"}),
+        (
+            "Dell",
+            {"TpmSecurity": "Off", "Tpm2Hierarchy": "Enabled"},
+            "cleared",
+            {"TpmSecurity": "On", "Tpm2Hierarchy": "Clear"},
+        ),
+        ("HPE", {"Tpm2Operation": "NoAction"}, "cleared", {"Tpm2Operation": "Clear"}),
         (
             "Lenovo",
             {"TrustedComputingGroup_DeviceOperation": "None"},
+            "cleared",
             {"TrustedComputingGroup_DeviceOperation": "Clear"},
         ),
-        ("Supermicro", {"PendingOperation_005B": "None"}, {"PendingOperation_005B": "TPM Clear"}),
-        ("AMI", {"TpmOperation": "None", "TpmSupport": "Enable"}, {"TpmOperation": "TPM Clear"}),
+        ("Supermicro", {"PendingOperation_005B": "None"}, "cleared", {"PendingOperation_005B": "TPM Clear"}),
+        ("AMI", {"TpmOperation": "None", "TpmSupport": "Enable"}, "cleared", {"TpmOperation": "TPM Clear"}),
     ],
 )
-def test_each_vendor_clears_a_tpm_in_its_own_words(
-    start_replay: Any, vendor: str, attributes: dict[str, str], sent: dict[str, str]
+def test_each_vendor_enables_and_clears_a_tpm_in_its_own_words(
+    start_replay: Any, vendor: str, attributes: dict[str, str], state: str, sent: dict[str, str]
 ) -> None:
     system = "/redfish/v1/Systems/1"
     staged: dict[str, Any] = {}
@@ -152,7 +173,7 @@ def test_each_vendor_clears_a_tpm_in_its_own_words(
         f"{system}/Bios": bios,
     }
     bmc = start_replay(tree, respond)
-    assert tpm.run(bmc.params(system_id="1", state="cleared"), False)["changed"]
+    assert tpm.run(bmc.params(system_id="1", state=state), False)["changed"]
     assert staged == sent
 
 
