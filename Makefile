@@ -27,7 +27,7 @@ NO_INVENTORY := $(ISOLATED) ANSIBLE_INVENTORY=/dev/null ANSIBLE_INVENTORY_UNPARS
 	ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED=0
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup setup-dev demo serve test test-peers lint sanity bench clean
+.PHONY: help setup setup-dev demo serve test test-peers compatibility lint sanity bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ test: setup-dev ## every test that needs no server outside PyPI, with coverage
 test-peers: setup-dev ## tests against servers that PyPI does not carry; skips what it cannot get
 	PYTHON=$(PY) tests/peers/setup.sh
 	$(ISOLATED) $(PY) -m pytest -m peers
+
+compatibility: setup-dev ## run the conformance suite on every source that is here; write docs/compatibility
+	$(ISOLATED) $(PY) -m tests.conformance
 
 lint: setup-dev ## ruff, mypy --strict, ansible-lint, antsibull-docs, licences, ansible-test sanity, galaxy build and import
 	$(BIN)/ruff check .

@@ -77,6 +77,15 @@ class Machine:
         if _is(body, "ManagerAccount"):
             return self._patch_account(path, body, changes)
         _check_boot_order(changes, body)
+        boot = changes.get("Boot")
+        if settings is not None and self.manners.settings_job and isinstance(boot, dict) and "BootOrder" in boot:
+            # what iDRAC is told of the order at the System waits in the settings object, with a job of its own
+            order = {"Boot": {"BootOrder": boot["BootOrder"]}, "@Redfish.SettingsApplyTime": {"ApplyTime": "OnReset"}}
+            answer = self._patch_settings(settings, self.store.get(settings) or {}, path, order)
+            rest = {name: value for name, value in boot.items() if name != "BootOrder"}
+            changes = {**changes, "Boot": rest}
+            if not rest and len(changes) == 1:
+                return answer
         plain = {name: value for name, value in changes.items() if not name.startswith("@")}
         if _is(body, "VirtualMedia") and "Image" in plain:
             plain = _media(body, plain.get("Image"), plain)
@@ -128,8 +137,9 @@ class Machine:
         self.store.put(owner, merged(body, known))
         settings = self.store.settings(owner)
         captured = copy.deepcopy(self.store.tree.get(settings)) if settings else None
-        if settings and captured and captured.get("Attributes") == {}:
-            # lists what is pending only, and that is nothing now
+        if settings and captured and self.manners.settings_job:
+            self.store.put(settings, captured)  # shows what is pending only, and that is nothing now
+        elif settings and captured and captured.get("Attributes") == {}:
             self.store.put(settings, {**(self.store.get(settings) or {}), "Attributes": {}})
         if job := self._jobs.pop(owner, None):
             self.tasks.finish(job)

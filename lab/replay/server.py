@@ -63,6 +63,7 @@ class ReplayBmc:
         no account of the capture has is given to that one.
     :param timings: answer as slowly as the real BMC did, where the capture says how slowly.
     :param keep_asked: remember requests in ``asked``, for tests.
+    :param behaves: the manners; None: those of the vendor that the capture names.
     """
 
     def __init__(
@@ -77,10 +78,11 @@ class ReplayBmc:
         away_s: float = 1.0,
         timings: bool = False,
         keep_asked: bool = False,
+        behaves: manners.Manners | None = None,
     ) -> None:
         self.tree = tree
         self.store = Store(tree)
-        self.manners = manners.of(self.store.root())
+        self.manners = behaves or manners.of(self.store.root())
         self.machine = Machine(self.store, self.manners, power_s, task_s, away_s)
         self.asked: list[Asked] = []
         self.sessions: dict[str, _Session] = {}

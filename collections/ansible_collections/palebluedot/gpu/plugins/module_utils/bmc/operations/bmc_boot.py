@@ -38,8 +38,17 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     return {
         "changed": changed,
         "boot": after.as_dict(),
-        "diff": {"before": before.as_dict(), "after": after.as_dict()},
+        "diff": {"before": _shown(before, params), "after": _shown(after, params)},
     }
+
+
+def _shown(boot: Boot, params: dict[str, Any]) -> dict[str, Any]:
+    """What the diff shows. The mode that nobody asked for is the BMC's business: some show one with an override only,
+    which cannot be foretold."""
+    shown = boot.as_dict()
+    if not params.get("mode"):
+        del shown["mode"]
+    return shown
 
 
 def _wanted(bmc: Bmc, before: Boot, params: dict[str, Any]) -> Boot:

@@ -1,0 +1,244 @@
+"""Where BMCs come from: captures of real machines, the lab's vendors, foreign servers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.ipmi.pool import pool
+
+from lab.clock import Clock
+from lab.config import DELAYS, VENDORS, make_config
+from lab.disk import Disk
+from lab.faults import FaultSet
+from lab.firmware import make_image
+from lab.log import WriteLog
+from lab.machine import Machine, World
+from lab.pki import CertificateAuthority
+from lab.redfish.service import RedfishBmc
+from lab.redfish.vendors import vendor as surface
+from lab.replay import Tree
+from tests.conformance.operations import Subject
+from tests.support.replaying import Replays, capture_path
+
+
+@dataclass(frozen=True)
+class Source:
+    """:param vendor: the column of the matrix. :param kind: capture, lab or peer.
+    :param start: a context with a fresh BMC; each operation gets its own.
+    :param here: why it cannot run on this machine, or None.
+    """
+
+    name: str
+    vendor: str
+    kind: str
+    title: str
+    start: Callable[[], AbstractContextManager[Subject]]
+    here: Callable[[], str | None]
+
+
+VENDOR_TITLES = {
+    "ami": "AMI / DGX",
+    "dell": "Dell iDRAC",
+    "hpe": "HPE iLO",
+    "lenovo": "Lenovo XCC",
+    "supermicro": "Supermicro",
+    "openbmc": "OpenBMC",
+    "generic": "generic",
+}
+
+# archive, vendor, what it was taken from
+CAPTURES = {
+    "nvidia_viking": ("ami", "NVIDIA DGX H100 (AMI MegaRAC with an HGX tray)"),
+    "dell_multi_dpu": ("dell", "Dell PowerEdge R750 (iDRAC9)"),
+    "hpe": ("hpe", "HPE ProLiant DL385 Gen10 Plus v2 (iLO 5)"),
+}
+
+
+# -- captures
+
+_trees: dict[Path, Tree] = {}
+
+
+def replayed(tree: Tree, **options: Any) -> AbstractContextManager[Subject]:
+    @contextmanager
+    def start() -> Iterator[Subject]:
+        with tempfile.TemporaryDirectory() as folder, Replays(Path(folder)) as replays:
+            yield Subject(replays.start(tree, **options).params())
+
+    return start()
+
+
+def tree_of(name: str) -> Tree:
+    archive = capture_path(name)
+    assert archive is not None
+    if archive not in _trees:
+        _trees[archive] = Tree.read(archive)
+    return _trees[archive]
+
+
+def _capture(name: str, vendor: str, title: str) -> Source:
+    def here() -> str | None:
+        found = capture_path(name)
+        return None if found else f"no capture {name}.tar.xz beside the checkout (PALEBLUEDOT_SHARED names its folder)"
+
+    return Source(f"capture-{name}", vendor, "capture", f"capture: {title}", lambda: replayed(tree_of(name)), here)
+
+
+# -- the lab
+
+
+class _Surroundings:
+    """A boot network that serves everybody, and an operating system that only runs."""
+
+    async def netboot(self, machine: Machine) -> bool:
+        return True
+
+    async def run_agent(self, machine: Machine) -> str:
+        await asyncio.Event().wait()
+        return "halt"
+
+    async def metadata(self, machine: Machine) -> dict[str, Any] | None:
+        return None
+
+    def vlan(self, machine: Machine) -> int | None:
+        return 100
+
+    def boot_network(self, machine: Machine) -> bool:
+        return True
+
+    def tenant_vlan_of(self, address: str) -> int | None:
+        return None
+
+    async def run(self, machine: Machine, disk: Disk, started: Callable[[], None]) -> str:
+        started()
+        await asyncio.Event().wait()
+        return "halt"
+
+    async def stop(self, machine: Machine) -> None:
+        return None
+
+
+@contextmanager
+def _loop() -> Iterator[Callable[[Coroutine[Any, Any, Any]], Any]]:
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    try:
+        yield lambda coroutine: asyncio.run_coroutine_threadsafe(coroutine, loop).result(20)
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(5)
+        loop.close()
+
+
+@contextmanager
+def lab_machine(vendor: str, ipmi: bool = False) -> Iterator[Subject]:
+    with tempfile.TemporaryDirectory() as name, _loop() as run:
+        folder = Path(name)
+        around: Any = _Surroundings()
+        ca = CertificateAuthority()
+        (folder / "ca.pem").write_bytes(ca.pem)
+
+        async def start() -> tuple[Machine, RedfishBmc, Any]:
+            clock = Clock()
+            world = World(clock, WriteLog(clock), FaultSet(), DELAYS["none"], around, around, around)
+            machine = Machine(make_config(folder, servers=1, block=78, vendor=vendor).machines[0], world)
+            bmc = RedfishBmc(machine, ca.server_context(folder, "bmc"))
+            await bmc.start()
+            server = None
+            if ipmi:
+                from lab.ipmi import IpmiBmc
+
+                server = IpmiBmc(machine)
+                server.start()
+            return machine, bmc, server
+
+        machine, bmc, server = run(start())
+        try:
+            yield Subject(
+                {
+                    "bmc_address": "127.0.0.1",
+                    "bmc_port": server.port if server else bmc.port,
+                    "bmc_username": machine.config.bmc_username,
+                    "bmc_password": machine.config.bmc_password,
+                    "bmc_ca_path": None if ipmi else str(folder / "ca.pem"),
+                    "bmc_protocol": "ipmi" if ipmi else "redfish",
+                    "bmc_timeout": 20,
+                },
+                image=lambda component, version: make_image({component: version}),
+            )
+        finally:
+
+            async def end() -> None:
+                if server is not None:
+                    await server.close()
+                await bmc.close()
+                await machine.close()
+
+            run(end())
+            if ipmi:
+                pool().close()
+
+
+def _lab(vendor: str) -> Source:
+    def here() -> str | None:
+        try:
+            surface(vendor)
+        except ImportError:
+            return f"the lab has no machine of the vendor {vendor}"
+        return None
+
+    title = f"lab machine: {VENDOR_TITLES[vendor]}"
+    return Source(f"lab-{vendor}", vendor, "lab", title, lambda: lab_machine(vendor), here)
+
+
+# -- foreign servers: their fixtures are in tests/peers/bmc
+
+
+def _peer(name: str, vendor: str, title: str, context: str, why: Callable[[], str | None]) -> Source:
+    @contextmanager
+    def start() -> Iterator[Subject]:
+        from tests.peers.bmc import servers
+
+        with contextlib.ExitStack() as stack:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            yield Subject(stack.enter_context(getattr(servers, context)(folder)))
+        pool().close()
+
+    return Source(name, vendor, "peer", title, start, why)
+
+
+def _no_sushy() -> str | None:
+    from tests.peers.bmc import servers
+
+    return None if servers.SUSHY.exists() else "sushy-emulator is not here; tests/peers/setup.sh tries to get it"
+
+
+def _no_ipmi_sim() -> str | None:
+    missing = [name for name in ("ipmi_sim", "ipmitool") if shutil.which(name) is None]
+    return f"{missing[0]} is not here (Debian: openipmi, ipmitool)" if missing else None
+
+
+SOURCES: tuple[Source, ...] = (
+    *(_capture(name, vendor, title) for name, (vendor, title) in CAPTURES.items()),
+    *(_lab(vendor) for vendor in VENDORS),
+    Source(
+        "lab-ipmi",
+        "ipmi",
+        "lab",
+        "lab machine over IPMI",
+        lambda: lab_machine("ami", ipmi=True),
+        lambda: None,
+    ),
+    _peer("sushy-emulator", "generic", "sushy-emulator --fake (sushy-tools)", "sushy", _no_sushy),
+    _peer("ipmi_sim", "ipmi", "ipmi_sim (OpenIPMI)", "ipmi_sim", _no_ipmi_sim),
+)
