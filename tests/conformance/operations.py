@@ -26,6 +26,7 @@ from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import (
 
 _PLUGINS = "ansible_collections.palebluedot.gpu.plugins"
 WAIT_S = 60
+AC_WAIT_S = 20
 
 
 class Missing(Exception):
@@ -238,11 +239,8 @@ def power_reset(bmc: Subject) -> None:
 
 @operation("power", "AC cycle", "bmc_power")
 def power_ac_cycle(bmc: Subject) -> None:
-    states = importlib.import_module(f"{_PLUGINS}.modules.bmc_power").SPEC["argument_spec"]["state"]["choices"]
-    if "ac_cycle" not in states:
-        raise Missing("bmc_power has no ac_cycle yet")
     _bring(bmc, "on")
-    assert bmc.power("ac_cycle")["changed"]
+    assert bmc.call("bmc_power", state="ac_cycle", wait=True, wait_timeout=AC_WAIT_S)["changed"]
 
 
 # -- boot
@@ -389,7 +387,7 @@ def firmware_update(bmc: Subject) -> str:
     if not usable:
         raise Missing("no member of UpdateService/FirmwareInventory is updateable")
     # a BMC's own firmware is run at once; what waits for a boot is another operation
-    named = [one for one in usable if re.search(r"bmc|idrac|ilo\b|xcc", f"{one['id']} {one['name']}", re.I)]
+    named = [one for one in usable if re.search(r"^(?!HGX).*(bmc|idrac|ilo\b|xcc)", f"{one['id']} {one['name']}", re.I)]
     target = (named or usable)[0]["id"]
     with tempfile.TemporaryDirectory() as folder:
         image = Path(folder) / "image-99.1.2.bin"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -56,8 +57,12 @@ def measure(source: Source, date: str, commit: str, say: Callable[[str], None]) 
         for operation in OPERATIONS:
             if not operation.available:
                 continue
+            started = time.monotonic()
             outcome = run(operation)
-            say(f"{source.name:24} {operation.id:40} {outcome.outcome:12} {outcome.detail}")
+            say(
+                f"{time.monotonic() - started:5.1f} s "
+                f"{source.name:24} {operation.id:40} {outcome.outcome:12} {outcome.detail}"
+            )
             rows.append(
                 {
                     "operation": operation.id,

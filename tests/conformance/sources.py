@@ -9,7 +9,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from lab.redfish.service import RedfishBmc
 from lab.redfish.vendors import vendor as surface
 from lab.replay import Tree
 from tests.conformance.operations import Subject
-from tests.support.replaying import Replays, capture_path
+from tests.support.replaying import Replayed, Replays, capture_path
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ VENDOR_TITLES = {
 # archive, vendor, what it was taken from
 CAPTURES = {
     "nvidia_viking": ("ami", "NVIDIA DGX H100 (AMI MegaRAC with an HGX tray)"),
-    "dell_multi_dpu": ("dell", "Dell PowerEdge R750 (iDRAC9)"),
+    "dell_multi_dpu": ("dell", "Dell PowerEdge R750 (iDRAC9), its lockdown lifted"),
     "hpe": ("hpe", "HPE ProLiant DL385 Gen10 Plus v2 (iLO 5)"),
 }
 
@@ -68,13 +68,29 @@ CAPTURES = {
 _trees: dict[Path, Tree] = {}
 
 
-def replayed(tree: Tree, **options: Any) -> AbstractContextManager[Subject]:
+def replayed(
+    tree: Tree, prepare: Callable[[Replayed], None] | None = None, **options: Any
+) -> AbstractContextManager[Subject]:
+    """A capture behind a BMC. :param prepare: called with it before anybody asks it anything."""
+
     @contextmanager
     def start() -> Iterator[Subject]:
         with tempfile.TemporaryDirectory() as folder, Replays(Path(folder)) as replays:
-            yield Subject(replays.start(tree, **options).params())
+            replayed = replays.start(tree, **{"away_s": 2.0, **options})
+            if prepare is not None:
+                prepare(replayed)
+            yield Subject(replayed.params())
 
     return start()
+
+
+IDRAC = "/redfish/v1/Managers/iDRAC.Embedded.1/Oem/Dell/DellAttributes/iDRAC.Embedded.1"
+
+
+def unlock(replayed: Replayed) -> None:
+    """The captured R750 is in lockdown mode, in which it takes nothing; an operator lifts that first."""
+    if replayed.get(IDRAC):
+        replayed.bmc.store.change(IDRAC, Attributes={"Lockdown.1.SystemLockdown": "Disabled"})
 
 
 def tree_of(name: str) -> Tree:
@@ -90,7 +106,10 @@ def _capture(name: str, vendor: str, title: str) -> Source:
         found = capture_path(name)
         return None if found else f"no capture {name}.tar.xz beside the checkout (PALEBLUEDOT_SHARED names its folder)"
 
-    return Source(f"capture-{name}", vendor, "capture", f"capture: {title}", lambda: replayed(tree_of(name)), here)
+    def start() -> AbstractContextManager[Subject]:
+        return replayed(tree_of(name), unlock)
+
+    return Source(f"capture-{name}", vendor, "capture", f"capture: {title}", start, here)
 
 
 # -- the lab
@@ -140,6 +159,10 @@ def _loop() -> Iterator[Callable[[Coroutine[Any, Any, Any]], Any]]:
         loop.close()
 
 
+# Without delays a restart would be over before anybody could see it.
+_SEEN = replace(DELAYS["none"], power_s=0.05, bmc_reset_s=2.0)
+
+
 @contextmanager
 def lab_machine(vendor: str, ipmi: bool = False) -> Iterator[Subject]:
     with tempfile.TemporaryDirectory() as name, _loop() as run:
@@ -150,7 +173,7 @@ def lab_machine(vendor: str, ipmi: bool = False) -> Iterator[Subject]:
 
         async def start() -> tuple[Machine, RedfishBmc, Any]:
             clock = Clock()
-            world = World(clock, WriteLog(clock), FaultSet(), DELAYS["none"], around, around, around)
+            world = World(clock, WriteLog(clock), FaultSet(), _SEEN, around, around, around)
             machine = Machine(make_config(folder, servers=1, block=78, vendor=vendor).machines[0], world)
             bmc = RedfishBmc(machine, ca.server_context(folder, "bmc"))
             await bmc.start()

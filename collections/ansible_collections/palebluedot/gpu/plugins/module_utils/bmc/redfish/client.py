@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -93,6 +94,28 @@ def _kind_of_option(name: str, path: str) -> str | None:
         if pattern.search(name):
             return kind
     return None if _REMOVABLE.search(path) else BootTarget.HDD.value
+
+
+@dataclass(frozen=True)
+class _BootPlace:
+    """:param boot: what will hold at the next boot. :param override: path and ETag of where the override is written.
+    :param order: the same for the order. :param order_applies: the apply time that goes with the order.
+    """
+
+    boot: dict[str, Any]
+    override: tuple[str, str | None]
+    order: tuple[str, str | None]
+    order_applies: str | None = None
+
+    def order_body(self, order: Sequence[str]) -> dict[str, Any]:
+        """What is PATCHed where the order is not written with the override."""
+        body: dict[str, Any] = {"Boot": {"BootOrder": list(order)}}
+        if self.order_applies is not None:
+            body["@Redfish.SettingsApplyTime"] = {
+                "@odata.type": "#Settings.v1_1_0.PreferredApplyTime",
+                "ApplyTime": self.order_applies,
+            }
+        return body
 
 
 class RedfishBmc(Bmc):
@@ -336,7 +359,7 @@ class RedfishBmc(Bmc):
         root = self.root(deadline)
         profile = self.profile(deadline, system)
         _action, reset_types = self.reset_action(system, profile, deadline)
-        boot, _path, _etag = self._boot_resource(system, profile, deadline)
+        boot = self._boot_place(system, profile, deadline).boot
         return {
             "vendor": vendors.vendor_of(root),
             "profile": profile.name,
@@ -372,7 +395,7 @@ class RedfishBmc(Bmc):
         self.transport.use_session()
         deadline = self.deadline()
         system = self.system(deadline)
-        boot, _path, _etag = self._boot_resource(system, self.profile(deadline, system), deadline)
+        boot = self._boot_place(system, self.profile(deadline, system), deadline).boot
         word = text(boot.get("BootSourceOverrideTarget")) or "None"
         enabled = text(boot.get("BootSourceOverrideEnabled"))
         order = texts(boot.get("BootOrder"))
@@ -384,17 +407,39 @@ class RedfishBmc(Bmc):
         device = text(boot.get("UefiTargetBootSourceOverride")) if word == "UefiTarget" else None
         return Boot(_TARGET_NAMES.get(word, word), persistence, mode_name, order or None, device)
 
-    def _boot_resource(
-        self, system: dict[str, Any], profile: vendors.Profile, deadline: Deadline
-    ) -> tuple[dict[str, Any], str, str | None]:
-        """The Boot object that says what the next boot does, the path to PATCH it at, and that resource's ETag."""
-        path = self._system_path or ""
-        settings = link(system, "@Redfish.Settings", "SettingsObject") if profile.boot_via_settings else None
-        if settings is not None:
-            resource, etag = self.transport.get_with_etag(settings, deadline)
+    def _boot_place(self, system: dict[str, Any], profile: vendors.Profile, deadline: Deadline) -> _BootPlace:
+        """What says what the next boot does, and where it is written.
+
+        What the System's settings object shows is written there (DSP0266 9.10): the override on AMI, the order on
+        iDRAC. The rest is written at the System.
+        """
+        boot = table(system.get("Boot"))
+        here = (self._system_path or "", text(system.get("@odata.etag")))
+        settings = link(system, "@Redfish.Settings", "SettingsObject")
+        found, etag = self._settings_of_boot(settings, profile, deadline)
+        pending = table(found.get("Boot"))
+        there = (settings or "", etag)
+        if "BootSourceOverrideTarget" in pending or (profile.boot_via_settings and settings is not None):
             # what the settings object leaves out holds as it is
-            return {**table(system.get("Boot")), **table(resource.get("Boot"))}, settings, etag
-        return table(system.get("Boot")), path, text(system.get("@odata.etag"))
+            return _BootPlace({**boot, **pending}, there, there)
+        if "BootOrder" not in pending:
+            return _BootPlace(boot, here, here)
+        if texts(pending.get("BootOrder")):
+            boot = {**boot, "BootOrder": pending["BootOrder"]}
+        times = texts(dig(system, "@Redfish.Settings", "SupportedApplyTimes"))
+        return _BootPlace(boot, here, there, "OnReset" if "OnReset" in times else None)
+
+    def _settings_of_boot(
+        self, path: str | None, profile: vendors.Profile, deadline: Deadline
+    ) -> tuple[dict[str, Any], str | None]:
+        if path is None:
+            return {}, None
+        try:
+            return self.transport.get_with_etag(path, deadline)
+        except NotFound:
+            if profile.boot_via_settings:
+                raise
+            return {}, None  # a link to nothing
 
     def set_boot(
         self,
@@ -410,19 +455,27 @@ class RedfishBmc(Bmc):
         deadline = self.deadline()
         system = self.system(deadline)
         profile = self.profile(deadline, system)
-        boot, path, etag = self._boot_resource(system, profile, deadline)
+        place = self._boot_place(system, profile, deadline)
         change: dict[str, Any] = {}
         if target is not None:
-            change |= self._override(boot, profile, target, persistence, mode)
+            change |= self._override(place.boot, profile, target, persistence, mode)
         if target is BootTarget.UEFI_TARGET:
-            self._offered(boot, "UefiTargetBootSourceOverride", str(uefi_target))
+            self._offered(place.boot, "UefiTargetBootSourceOverride", str(uefi_target))
             change["UefiTargetBootSourceOverride"] = uefi_target
+        order_apart = boot_order is not None and place.order != place.override
         if boot_order is not None:
-            if not texts(boot.get("BootOrder")):
+            if not texts(place.boot.get("BootOrder")):
                 raise self._unsupported("a boot order", "BootOrder", "the System has none")
-            change["BootOrder"] = list(boot_order)
+            if not order_apart:
+                change["BootOrder"] = list(boot_order)
         if dry:
             return
+        if boot_order is not None and order_apart:
+            path, etag = place.order
+            self.transport.patch(path, place.order_body(boot_order), deadline, etag=etag)
+        if not change:
+            return
+        path, etag = place.override
         try:
             self.transport.patch(path, {"Boot": change}, deadline, etag=etag)
         except (Refused, Unsupported):
@@ -480,7 +533,7 @@ class RedfishBmc(Bmc):
         self.transport.use_session()
         deadline = self.deadline()
         system = self.system(deadline)
-        boot, _path, _etag = self._boot_resource(system, self.profile(deadline, system), deadline)
+        boot = self._boot_place(system, self.profile(deadline, system), deadline).boot
         order = texts(boot.get("BootOrder"))
         if not order:
             raise self._unsupported("a boot order", "BootOrder", "the System has none")
