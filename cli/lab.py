@@ -17,6 +17,7 @@ import requests
 from rich.text import Text
 
 from cli import children, console
+from cli.capture import capture
 from cli.paths import data_dir
 from cli.problems import EXIT_UNREACHABLE, Problem
 from cli.replay import replay
@@ -177,6 +178,7 @@ def lab() -> None:
     """
 
 
+lab.add_command(capture)
 lab.add_command(replay)
 
 

@@ -189,7 +189,7 @@ class ReplayBmc:
         if body is None:
             raise RedfishError("ResourceMissingAtURI", path)
         body = {name: value for name, value in body.items() if name not in _OF_THE_TOOL}
-        headers = {}
+        headers = {name: value for name, value in self.tree.headers(path).items() if name in ("Allow", "Link")}
         if etag := body.get("@odata.etag"):
             headers["ETag"] = str(etag)
             if request.headers.get("If-None-Match") == etag:

@@ -49,7 +49,9 @@ class Tree:
             if parts[-1] in ("index.json", "index.xml"):
                 files[path] = content
             elif parts[-1] == "headers.json":
-                headers[path] = _parsed(content) or {}
+                headers.setdefault(path, {})["headers"] = (_parsed(content) or {}).get("GET")
+            elif parts[-1] == "time.json":
+                headers.setdefault(path, {})["seconds"] = (_parsed(content) or {}).get("GET_Time")
         try:
             return cls(files, headers)
         except NotACapture as problem:
@@ -81,7 +83,10 @@ class Tree:
     def seconds(self, path: str) -> float:
         """How long the real BMC took to answer, where the capture says; else 0."""
         value = self._headers.get(path.rstrip("/"), {}).get("seconds")
-        return float(value) if isinstance(value, int | float) else 0.0
+        try:
+            return float(value) if value is not None else 0.0
+        except ValueError:
+            return 0.0
 
     def headers(self, path: str) -> dict[str, str]:
         found = self._headers.get(path.rstrip("/"), {}).get("headers")
@@ -103,7 +108,8 @@ def _parsed(raw: bytes) -> Body | None:
 
 def _contents(source: Path) -> Iterator[tuple[str, bytes]]:
     if source.is_dir():
-        for number, file in enumerate(sorted(source.rglob("index.*")) + sorted(source.rglob("headers.json"))):
+        names = ("index.json", "index.xml", "headers.json", "time.json")
+        for number, file in enumerate(file for name in names for file in sorted(source.rglob(name))):
             if number > MAX_FILES:
                 raise NotACapture(f"{source} has more than {MAX_FILES} files")
             yield str(file.relative_to(source)), file.read_bytes()

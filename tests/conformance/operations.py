@@ -297,12 +297,32 @@ def _toggle(bmc: Subject) -> tuple[str, Any, Any]:
     system = _system(bmc)
     bios = _get(bmc, _link(system, "Bios", "Bios"))
     attributes = bios.get("Attributes") or {}
+    fixed = _read_only(bmc, bios)
     pairs = (("Enabled", "Disabled"), ("Enable", "Disable"), ("Disabled", "Enabled"), ("Disable", "Enable"))
     for name, value in sorted(attributes.items()):
         for now, other in pairs:
-            if value == now and not re.search(r"tpm|secure|password|network|pxe|boot", name, re.I):
+            if (
+                value == now
+                and name not in fixed
+                and not re.search(r"tpm|secure|password|network|pxe|boot", name, re.I)
+            ):
                 return name, now, other
     raise Missing(f"{system['Bios']['@odata.id']} has no attribute that is Enabled or Disabled")
+
+
+def _read_only(bmc: Subject, bios: dict[str, Any]) -> set[str]:
+    """What the attribute registry rules out, where it has a body."""
+    for path in (
+        f"{bios['@odata.id'].rstrip('/')}/BiosRegistry",
+        f"/redfish/v1/Registries/{bios.get('AttributeRegistry')}",
+    ):
+        try:
+            entries = _get(bmc, path).get("RegistryEntries", {}).get("Attributes", [])
+        except PaleBlueDotError:
+            continue
+        if entries:
+            return {entry["AttributeName"] for entry in entries if entry.get("ReadOnly")}
+    return set()
 
 
 def _get(bmc: Subject, path: str) -> dict[str, Any]:

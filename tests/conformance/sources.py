@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
 import shutil
 import tempfile
 import threading
@@ -84,13 +85,22 @@ def replayed(
     return start()
 
 
+BIOS_REGISTRY = "/redfish/v1/Systems/System.Embedded.1/Bios/BiosRegistry"
 IDRAC = "/redfish/v1/Managers/iDRAC.Embedded.1/Oem/Dell/DellAttributes/iDRAC.Embedded.1"
 
 
 def unlock(replayed: Replayed) -> None:
-    """The captured R750 is in lockdown mode, in which it takes nothing; an operator lifts that first."""
-    if replayed.get(IDRAC):
-        replayed.bmc.store.change(IDRAC, Attributes={"Lockdown.1.SystemLockdown": "Disabled"})
+    """The captured R750 is in lockdown mode, in which it takes nothing and its attribute registry calls everything read
+    only; an operator lifts that first."""
+    store = replayed.bmc.store
+    if not replayed.get(IDRAC):
+        return
+    store.change(IDRAC, Attributes={"Lockdown.1.SystemLockdown": "Disabled"})
+    registry = copy.deepcopy(replayed.get(BIOS_REGISTRY))
+    for entry in registry["RegistryEntries"]["Attributes"]:
+        if entry.get("Type") == "Enumeration" and len(entry.get("Value") or ()) > 1:
+            entry["ReadOnly"] = False
+    store.put(BIOS_REGISTRY, registry)
 
 
 def tree_of(name: str) -> Tree:

@@ -1,0 +1,268 @@
+"""Other names for what identifies a machine, its place or its people: the same value always gets the same other one.
+
+What is hidden is found in three ways: by the property that holds it (SerialNumber, UserName, Password …), by its form
+(MAC, UUID, EUI-64, IP address, mail address, certificate), and by having been found elsewhere: a serial number is also
+replaced in paths, ids and messages. Length, case and punctuation stay; the maker's half of a MAC stays.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import ipaddress
+import re
+import secrets
+from collections.abc import Callable, Iterable
+from typing import Any
+
+_HEX = "0123456789abcdef"
+_LETTERS = "abcdefghijklmnopqrstuvwxyz"
+
+# The last word of a property's name (iDRAC writes Users.2.UserName) that says what its value is.
+_IDENTITY = re.compile(
+    r"(serial(number|no|num)?|servicetag|expressservicecode|serviceidentification|assettag|durablename|nodeid"
+    r"|ww[np]?n|worldwide\w*name|guid|nguid|eui|ppid|identifyingnumber|licen[cs]ekey|entitlementid|uuid"
+    r"|macaddress|permanentaddress)$",
+    re.I,
+)
+_NAME = re.compile(
+    r"(username|loginname|email(address)?|contact(name)?|owner(name)?|adminname|adminphone|adminemail"
+    r"|hostname|fqdn|domainname|dns\w*name|servername|certcommonname|commonname|racname)$",
+    re.I,
+)
+_SECRET = re.compile(
+    r"(password|passphrase|secret|token|community(name|string)?|psk|privatekey|authenticationkey|encryptionkey|apikey"
+    r"|hash|salt|credentials?|pin|keystring|certificatestring)$",
+    re.I,
+)
+_ADDRESS = re.compile(r"(address(es)?|gateway|server(s|addresses)?|destination|ip)$", re.I)
+_VERSION = re.compile(r"version|revision|firmware|@odata\.type|registry", re.I)
+
+_PEM = re.compile(r"-----BEGIN [A-Z ]+-----(.+?)-----END [A-Z ]+-----", re.S)
+_UUID = re.compile(r"(?<![0-9A-Fa-f-])[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}(?![0-9A-Fa-f-])")
+# a MAC has six pairs, an EUI-64 eight; a DUID ends in a MAC, a fingerprint has 20 or 32
+_PAIRS = re.compile(
+    r"(?<![0-9A-Fa-f:-])[0-9A-Fa-f]{2}(?:([:-])[0-9A-Fa-f]{2})(?:\1[0-9A-Fa-f]{2}){4,}(?![0-9A-Fa-f:-])"
+)
+_MAC_IN_PATH = re.compile(r"(?<=MAC\()[0-9A-Fa-f]{12}")
+_IPV6 = re.compile(r"(?<![0-9A-Za-z:.])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?![0-9A-Za-z:.])")
+_IPV4 = re.compile(r"(?<![0-9.])(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![0-9.])")
+_MAIL = re.compile(r"[A-Za-z0-9._%+-]+@(?!Redfish\.|odata\.|Message\.)[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
+_TOKEN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.@+-]*[A-Za-z0-9])?")
+
+# Values that say nothing of anybody, in whatever property they stand.
+_ORDINARY = frozenset(
+    {
+        *("root", "admin", "administrator", "operator", "user", "guest", "userid", "anonymous", "password", "public"),
+        *("none", "null", "unknown", "n/a", "na", "not", "notavailable", "empty", "no", "yes", "ok", "true", "false"),
+        *("enabled", "disabled", "enable", "disable", "default", "auto", "manual", "static", "dhcp", "localhost"),
+        *("unlocked", "locked", "set", "notset", "private", "system", "bios", "bmc", "sha1", "sha256", "md5", "aes"),
+    }
+)
+SHORTEST = 5  # a value found by its property is looked for elsewhere from this length on
+
+
+class Pseudonyms:
+    """:param key: what makes the mapping: keep it to go on with the same one; None: a new one."""
+
+    def __init__(self, key: bytes | None = None) -> None:
+        self.key = key or secrets.token_bytes(32)
+        self._known: dict[str, str] = {}  # lower case without separators → what kind it is: hex or text
+        self._tokens: dict[str, str] = {}
+        self._sorted: list[str] = []
+        self._phrases: set[str] = set()
+        self._addresses: set[str] = set()
+
+    # -- learning
+
+    def hide(self, *values: str | None) -> None:
+        """Hide these wherever they stand."""
+        for value in values:
+            if value and len(value) > 2:
+                self._learn(value)
+                self._addresses.update(_IPV4.findall(value))
+
+    def learn(self, body: Any) -> None:
+        """Find what has to be hidden in a body."""
+        self._visit(body, "")
+        self._tokens.clear()
+
+    def _visit(self, value: Any, name: str) -> None:
+        if isinstance(value, dict):
+            for key, part in value.items():
+                self._visit(part, str(key))
+        elif isinstance(value, list):
+            for part in value:
+                self._visit(part, name)
+        elif isinstance(value, str) and value:
+            last = name.split(".")[-1]
+            if _IDENTITY.search(last) or _NAME.search(last) or _SECRET.search(last):
+                self._learn(value)
+            if _ADDRESS.search(last):
+                self._addresses.update(_IPV4.findall(value))
+            for pattern in (_UUID, _PAIRS):
+                for match in pattern.finditer(value):
+                    self._learn(match[0])
+
+    def _learn(self, value: str) -> None:
+        value = value.strip()
+        if len(value) < SHORTEST or value.lower() in _ORDINARY or value.startswith("/"):
+            return
+        if len(value) < 8 and value.isalpha() and (value.islower() or value.istitle()):
+            return  # a word
+        if " " in value:
+            self._phrases.add(value)
+            return
+        bare = re.sub(r"[:-]", "", value).lower()
+        is_hex = len(bare) in (12, 16, 32) and re.fullmatch(r"[0-9a-f]+", bare) is not None
+        self._known[value.lower()] = "hex" if is_hex else "text"
+        if is_hex:
+            self._known[bare] = "hex"
+        self._sorted = []
+
+    # -- replacing
+
+    def body(self, body: Any, name: str = "") -> Any:
+        """A copy in which everything known or recognised is another value."""
+        if isinstance(body, dict):
+            return {self.text(str(key), addresses=False): self.body(value, str(key)) for key, value in body.items()}
+        if isinstance(body, list):
+            return [self.body(part, name) for part in body]
+        if isinstance(body, str) and body:
+            last = name.split(".")[-1]
+            if _SECRET.search(last) and not body.startswith("/") and body.lower() not in _ORDINARY:
+                return _PEM.sub(self._pem, body) if "-----BEGIN" in body else self._like(body)
+            named = (_IDENTITY.search(last) or _NAME.search(last)) and body.lower() not in _ORDINARY
+            if named and not body.startswith("/") and body.lower() not in self._known:
+                return self.text(body) if self._has_form(body) else self._like(body)
+            return self.text(body, addresses=not _VERSION.search(last) or bool(_ADDRESS.search(last)))
+        return body
+
+    def text(self, text: str, addresses: bool = True) -> str:
+        """A string with everything known or recognised replaced."""
+        text = _PEM.sub(self._pem, text)
+        for phrase in self._phrases:
+            text = text.replace(phrase, self._like(phrase)) if phrase in text else text
+        text = _UUID.sub(lambda match: self._hex(match[0]), text)
+        text = _PAIRS.sub(lambda match: self._pairs(match[0]), text)
+        text = _MAC_IN_PATH.sub(lambda match: self._hex(match[0]), text)
+        if addresses:
+            text = _IPV6.sub(lambda match: self._ipv6(match[0]), text)
+            text = _IPV4.sub(lambda match: self._ipv4(match[0]), text)
+        text = _MAIL.sub(lambda match: self._like(match[0]), text)
+        return _TOKEN.sub(lambda match: self._token(match[0]), text)
+
+    def _has_form(self, value: str) -> bool:
+        return any(pattern.search(value) for pattern in (_UUID, _PAIRS, _IPV4, _IPV6))
+
+    def _token(self, token: str) -> str:
+        if token not in self._tokens:
+            self._tokens[token] = self._known_in(token)
+        return self._tokens[token]
+
+    def _known_in(self, token: str) -> str:
+        if not self._sorted:
+            self._sorted = sorted(self._known, key=len, reverse=True)
+        lowered = token.lower()
+        for known in self._sorted:
+            if len(known) > len(lowered):
+                continue
+            start = lowered.find(known)
+            while start >= 0:
+                end = start + len(known)
+                # a short one has to stand for itself; a long one may be part of a name (ILO + serial number)
+                alone = not lowered[start - 1 : start].isalnum() and not lowered[end : end + 1].isalnum()
+                if alone or len(known) >= 7:
+                    found = token[start:end]
+                    other = self._hex(found) if self._known[known] == "hex" else self._like(found)
+                    return self._known_in(token[:start]) + other + self._known_in(token[end:])
+                start = lowered.find(known, end)
+        return token
+
+    # -- other values of the same form
+
+    def _digest(self, text: str) -> bytes:
+        """As many bytes as are asked for in one value, and the same for every way of writing it."""
+        mac = hmac.new(self.key, text.encode(), hashlib.sha512).digest()
+        return mac * (len(text) // len(mac) + 1)
+
+    def _like(self, value: str) -> str:
+        """Letters for letters, digits for digits; other characters stay."""
+        salt = 0
+        while True:
+            digest = self._digest(f"{value.lower()}\0{salt}")
+            other = "".join(map(_alike, value, digest))
+            if other != value or not any(character.isalnum() for character in value):
+                return other
+            salt += 1
+
+    def _hex(self, value: str) -> str:
+        """Hexadecimal digits for such digits; of a MAC the first three bytes stay, they are the maker's."""
+        bare = re.sub(r"[^0-9A-Fa-f]", "", value).lower()
+        if set(bare) <= {"0"} or set(bare) <= {"f"}:
+            return value
+        digest = iter(self._digest(bare))
+        kept = 6 if len(bare) == 12 else 0
+        result, position = [], 0
+        for character in value:
+            if character.lower() not in _HEX:
+                result.append(character)
+                continue
+            byte = next(digest)
+            other = character if position < kept else _HEX[byte % 16]
+            result.append(
+                other.upper() if character.isupper() or (other.isalpha() and value.upper() == value) else other
+            )
+            position += 1
+        return "".join(result)
+
+    def _pairs(self, value: str) -> str:
+        if len(value) in (17, 23):
+            return self._hex(value)
+        return self._hex(value[:-17]) + self._hex(value[-17:])
+
+    def _ipv4(self, value: str) -> str:
+        """An address of 10.0.0.0/8; one network stays one. Masks, loopback, and what is a version, stay."""
+        try:
+            address = ipaddress.IPv4Address(value)
+        except ValueError:
+            return value
+        if address.is_loopback or address.is_unspecified or address.is_multicast or value.startswith("255."):
+            return value
+        if not address.is_private and value not in self._addresses:
+            return value
+        network, host = value.rsplit(".", 1)
+        a, b = self._digest(network)[:2]
+        return f"10.{a}.{b}.{host if host in ('0', '1', '254', '255') else 2 + self._digest(value)[0] % 250}"
+
+    def _ipv6(self, value: str) -> str:
+        try:
+            address = ipaddress.IPv6Address(value)
+        except ValueError:
+            return value
+        if address.is_loopback or address.is_unspecified or address.is_multicast:
+            return value
+        digest = iter(self._digest(address.exploded))
+        first, colon, rest = value.partition(":")
+        if not address.is_link_local:
+            first = "fd00"[: len(first)] if first else first
+        return first + colon + "".join(c if c == ":" else _HEX[next(digest) % 15 + 1] for c in rest)
+
+    def _pem(self, match: re.Match[str]) -> str:
+        return match[0].replace(match[1], self._like(match[1]))
+
+
+def _alike(character: str, byte: int) -> str:
+    if character.isdigit():
+        return str(byte % 10)
+    if character.isascii() and character.isalpha():
+        other = _LETTERS[byte % 26]
+        return other.upper() if character.isupper() else other
+    return character
+
+
+def learn_all(pseudonyms: Pseudonyms, bodies: Iterable[Any], say: Callable[[], None] = lambda: None) -> None:
+    """Learn from everything before anything is written."""
+    for body in bodies:
+        pseudonyms.learn(body)
+        say()

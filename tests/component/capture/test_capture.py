@@ -1,0 +1,195 @@
+"""A BMC walked into a directory: whole, within bounds, resumable, and with nothing in it that tells whose it is."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.capture import Limits, Pseudonyms, Walk, WalkError, write
+from lab.replay import Tree
+from tests.component.replay import small
+from tests.support.replaying import PASSWORD, Replayed, Replays, capture
+
+SERIAL, MAC, UUID = "1662923610124", "B8:3F:D2:D7:F7:4A", "b11dd4f2-bfde-1000-02bc-5cff35fbe6e9"
+CLI = [sys.executable, "-m", "cli.main", "lab", "capture"]
+
+
+@pytest.fixture(scope="module")
+def replays(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replays]:
+    with Replays(tmp_path_factory.mktemp("replays")) as replays:
+        yield replays
+
+
+def walk(replayed: Replayed, replays: Replays, kept: Path, **options: Any) -> Walk:
+    url = f"https://127.0.0.1:{replayed.bmc.port}"
+    walk = Walk(url, replayed.bmc.username, PASSWORD, kept, verify=str(replays.ca_path), **options)
+    walk.run()
+    return walk
+
+
+def text_of(folder: Path) -> str:
+    """Everything that a capture holds, names of folders with it."""
+    return "\n".join(f"{file.relative_to(folder)}\n{file.read_text()}" for file in folder.rglob("*") if file.is_file())
+
+
+def test_a_capture_of_a_replay_is_the_capture_again(replays: Replays, tmp_path: Path) -> None:
+    replayed = replays.start(Tree(small.files()))
+    done = walk(replayed, replays, tmp_path / "kept")
+    assert done.complete
+    write(tmp_path / "again", list(done.answers()), None, done.sessions)
+    again, before = Tree.read(tmp_path / "again"), Tree(small.files())
+    sessions = "/redfish/v1/SessionService/Sessions"
+    assert set(again) == set(before)
+    assert {path: again.get(path) for path in again if path != sessions} == {
+        path: before.get(path) for path in before if path != sessions
+    }
+    assert again.get(sessions)["Members"] == []  # type: ignore[index]
+    # and the session that was opened for it is closed
+    assert replayed.bmc.opened == 1 and not replayed.bmc.sessions
+    assert replayed.bmc.requests("POST", "PATCH", "PUT") == ["POST /redfish/v1/SessionService/Sessions"]
+
+
+def test_a_real_machines_capture_survives_the_way_round(replays: Replays, tmp_path: Path) -> None:
+    tree = capture("hpe")
+    done = walk(replays.start(tree), replays, tmp_path / "kept")
+    write(tmp_path / "again", list(done.answers()), None, done.sessions)
+    again = Tree.read(tmp_path / "again")
+    paths = [path for path in again if "Sessions" not in path and path in tree and tree.get(path) is not None]
+    assert len(paths) > 450
+    served = replays.start(tree)
+    for path in paths:
+        assert again.get(path) == {n: v for n, v in served.get(path).items() if n != "@Redfish.Copyright"}, path
+
+
+def test_nothing_that_identifies_the_machine_reaches_the_directory(replays: Replays, tmp_path: Path) -> None:
+    bodies = small.resources()
+    bodies["/Systems/1/Planted"] = {
+        "@odata.id": "/redfish/v1/Systems/1/Planted",
+        "Oem": {"Acme": {"SNMP.1.AgentCommunity": "s3cr3tcommunity", "Users.3.Password": "hunter2hunter2"}},
+        "Message": f"drive {SERIAL} of host BMC{SERIAL}X failed; mac b83fd2d7f74a; path MAC(B83FD2D7F74A,0x1)",
+        "Assigned": "2a02:8070:d1:4e00:ba3f:d2ff:fed7:f74a and 10.183.24.17",
+        "HostName": "bmc-rack3-u14",
+        "Contact": "Erika Mustermann, erika@example.org",
+        "Unrelated": "UUID B11DD4F2-BFDE-1000-02BC-5CFF35FBE6E9, said bmc-rack3-u14",
+        "Version": "10.2.3.4",
+        "Health": "OK",
+    }
+    bodies["/Systems/1"]["Planted"] = small.link("/Systems/1/Planted")
+    bodies[f"/Chassis/{SERIAL}"] = {"@odata.id": f"/redfish/v1/Chassis/{SERIAL}", "Id": SERIAL, "Model": "A1"}
+    bodies["/Chassis"]["Members"].append(small.link(f"/Chassis/{SERIAL}"))
+    done = walk(replays.start(Tree(small.files(bodies))), replays, tmp_path / "kept")
+    pseudonyms = Pseudonyms()
+    pseudonyms.hide("opsadmin", PASSWORD)
+    write(tmp_path / "out", list(done.answers()), pseudonyms, done.sessions, {"fru": {"System": {"Serial": SERIAL}}})
+    written = text_of(tmp_path / "out").lower()
+    planted = [SERIAL, MAC, MAC.replace(":", "-"), MAC.replace(":", ""), UUID, UUID.replace("-", ""), PASSWORD]
+    planted += ["s3cr3tcommunity", "hunter2", "bmc-rack3-u14", "erika", "mustermann", "opsadmin", "2a02:8070"]
+    planted += ["10.183.24.", "fed7:f74a", "s64hne0r50"]
+    assert [secret for secret in planted if secret.lower() in written] == []
+
+    tree = Tree.read(tmp_path / "out")
+    found = tree.get("/redfish/v1/Systems/1") or {}
+    serial = found["SerialNumber"]
+    # of the same shape, the same everywhere, and also where it is a name of a resource
+    assert re.fullmatch(r"[0-9]{13}", serial)
+    assert f"/redfish/v1/Chassis/{serial}" in tree
+    assert tree.get(f"/redfish/v1/Chassis/{serial}")["Id"] == serial  # type: ignore[index]
+    note = tree.get("/redfish/v1/Systems/1/Planted") or {}
+    assert f"drive {serial} of host BMC{serial}X" in note["Message"]
+    mac = (tree.get("/redfish/v1/Systems/1/EthernetInterfaces/1") or {})["MACAddress"]
+    assert re.fullmatch(r"B8:3F:D2(:[0-9A-F]{2}){3}", mac)
+    assert mac.replace(":", "").lower() in note["Message"] and mac.replace(":", "") in note["Message"]
+    assert found["UUID"].upper() in note["Unrelated"] and note["HostName"] in note["Unrelated"]
+    # what identifies nobody is as it was
+    assert (note["Version"], note["Health"], found["Model"], found["Manufacturer"]) == ("10.2.3.4", "OK", "A1", "Acme")
+    assert found["Boot"] == bodies["/Systems/1"]["Boot"]
+
+
+def test_a_pseudonymised_capture_is_served_and_written_to(replays: Replays, tmp_path: Path) -> None:
+    done = walk(replays.start(Tree(small.files())), replays, tmp_path / "kept")
+    write(tmp_path / "out", list(done.answers()), Pseudonyms(), done.sessions)
+    served = replays.start(Tree.read(tmp_path / "out"))
+    again = walk(served, replays, tmp_path / "kept-again")
+    assert {answer.path for answer in again.answers()} == {answer.path for answer in done.answers()}
+
+
+def test_captures_of_real_machines_keep_no_serial_number_mac_or_uuid(tmp_path: Path) -> None:
+    from lab.capture.walk import Answer
+
+    for name in ("dell_multi_dpu", "hpe"):
+        tree = capture(name)
+        answers = [Answer(path, 200, 0.1, {}, tree.get(path)) for path in tree if tree.get(path) is not None]
+        known = set(
+            re.findall(
+                r'"(?:SerialNumber|UUID|MACAddress|ServiceTag)": "([^"]{7,})"', json.dumps([a.body for a in answers])
+            )
+        )
+        write(tmp_path / name, answers, Pseudonyms(), "/redfish/v1/SessionService/Sessions")
+        written = text_of(tmp_path / name)
+        assert len(known) > 20
+        assert [
+            value for value in known if value in written and value.lower() not in ("not available", "unknown")
+        ] == []
+
+
+def test_a_walk_that_was_ended_goes_on_where_it_was(replays: Replays, tmp_path: Path) -> None:
+    replayed = replays.start(Tree(small.files()))
+    first = walk(replayed, replays, tmp_path / "kept", limits=Limits(seconds=0.0))
+    assert not first.complete
+    for file in list((tmp_path / "kept").glob("*.json")):
+        file.unlink()
+
+    class Killed(Exception):
+        pass
+
+    def kill(number: int, path: str) -> None:
+        if number == 20:
+            raise Killed
+
+    with pytest.raises(Killed):
+        walk(replayed, replays, tmp_path / "kept", say=kill)
+    assert not replayed.bmc.sessions, "the session is closed, whatever happened"
+    asked = len(replayed.bmc.requests("GET"))
+    done = walk(replayed, replays, tmp_path / "kept")
+    assert done.complete
+    gets = replayed.bmc.requests("GET")
+    assert len(set(gets[asked:]) & set(gets[:asked])) == 0, "something was read twice"
+    assert len(list(done.answers())) == len(list(Tree(small.files()))) + 1  # and the one link to nothing
+
+
+def test_a_walk_keeps_within_its_bounds(replays: Replays, tmp_path: Path) -> None:
+    replayed = replays.start(Tree(small.files()))
+    few = walk(replayed, replays, tmp_path / "few", limits=Limits(resources=10))
+    assert len(list(few.answers())) == 10
+    flat = walk(replayed, replays, tmp_path / "flat", limits=Limits(depth=1))
+    assert all(answer.path.count("/") <= 3 for answer in flat.answers())
+
+
+def test_a_wrong_login_is_tried_once(replays: Replays, tmp_path: Path) -> None:
+    replayed = replays.start(Tree(small.files()))
+    url = f"https://127.0.0.1:{replayed.bmc.port}"
+    with pytest.raises(WalkError, match="login is refused"):
+        Walk(url, "opsadmin", "wrong", tmp_path / "kept", verify=str(replays.ca_path)).run()
+    assert len(replayed.bmc.requests("POST")) == 1
+
+
+def test_the_command_writes_a_directory_that_the_replay_command_takes(
+    replays: Replays, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replayed = replays.start(Tree(small.files()))
+    monkeypatch.setenv("PALEBLUEDOT_DATA_DIR", str(tmp_path / "data"))
+    argv = [*CLI, "--address", "127.0.0.1", "--port", str(replayed.bmc.port), "--username", "opsadmin"]
+    argv += ["--password", PASSWORD, "--ca-path", str(replays.ca_path), "--no-ipmi", str(tmp_path / "out")]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "palebluedot lab replay" in done.stdout
+    assert len(list(Tree.read(tmp_path / "out"))) == len(list(Tree(small.files())))
+    left = [file for file in (tmp_path / "data").rglob("*") if file.is_file()] if (tmp_path / "data").exists() else []
+    assert left == [], "what came from the BMC stays on this machine only until the capture is written"
