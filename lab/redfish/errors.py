@@ -136,6 +136,13 @@ _MESSAGES: dict[str, tuple[int, str, str, str]] = {
         "Warning",
         "Remove the condition and resubmit the request if the operation failed.",
     ),
+    "PasswordChangeRequired": (
+        403,
+        "The password provided for this account must be changed before access is granted. PATCH the 'Password' "
+        "property for this account located at the target URI '{0}' to complete this process.",
+        "Critical",
+        "Change the password for this account using a PATCH to the 'Password' property at the URI provided.",
+    ),
     "NoOperation": (
         400,
         "The request body submitted contain no data to act upon and no changes to the resource took place.",
