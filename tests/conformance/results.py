@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -13,6 +14,9 @@ from tests.conformance.operations import OPERATIONS, Operation, Outcome, Subject
 from tests.conformance.sources import SOURCES, Source
 
 ROOT = Path(__file__).resolve().parents[2]
+# What a detail has to hold to name what is missing: a resource, a property, a protocol, or the vendor's own way
+NAMED = re.compile(r"/redfish/v1|[A-Z][a-z]+[A-Z]\w*|[a-z]+_[a-z]+|IPMI|protocol|profile \w+")
+
 FOLDER = ROOT / "docs" / "compatibility"
 
 

@@ -48,6 +48,7 @@ class Source:
 
 VENDOR_TITLES = {
     "ami": "AMI / DGX",
+    "gigabyte": "AMI / Gigabyte",
     "dell": "Dell iDRAC",
     "hpe": "HPE iLO",
     "lenovo": "Lenovo XCC",
@@ -230,7 +231,7 @@ def _lab(vendor: str) -> Source:
             return f"the lab has no machine of the vendor {vendor}"
         return None
 
-    title = f"lab machine: {VENDOR_TITLES[vendor]}"
+    title = f"lab machine: {VENDOR_TITLES.get(vendor, vendor)}"
     return Source(f"lab-{vendor}", vendor, "lab", title, lambda: lab_machine(vendor), here)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from contextlib import AbstractContextManager
 
 import pytest
@@ -11,10 +10,17 @@ import pytest
 from lab.replay import Tree, manners
 from lab.replay.tree import ROOT, Body
 from tests.conformance.operations import OPERATIONS, Operation, Subject, attempt
-from tests.conformance.sources import CAPTURES, replayed
+from tests.conformance.results import NAMED
+from tests.conformance.sources import CAPTURES, replayed, unlock
 from tests.support.replaying import capture
 
 _strangers: dict[str, Tree] = {}
+
+# What no client can do that does not know the vendor, and the code of the error that says so
+VENDORS_OWN = {
+    # AMI changes an account for If-Match: * only, whatever the account's ETag says
+    ("nvidia_viking", "accounts: create, change, remove"): "precondition_failed",
+}
 
 
 def stranger(name: str) -> Tree:
@@ -41,7 +47,7 @@ def _without_oem(value: object) -> Body:
 
 def served(name: str) -> AbstractContextManager[Subject]:
     """The stranger behaves as its vendor's firmware does, and does not say so."""
-    return replayed(stranger(name), behaves=manners.of(capture(name).get(ROOT) or {}))
+    return replayed(stranger(name), unlock, behaves=manners.of(capture(name).get(ROOT) or {}))
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.id.replace(" ", "_"))
@@ -51,10 +57,12 @@ def test_it_works_generically_or_names_what_is_missing(name: str, operation: Ope
         pytest.skip(f"there is no module {operation.module}")
     with served(name) as subject:
         found = attempt(operation, subject)
+    if code := VENDORS_OWN.get((name, operation.id)):
+        assert (found.outcome, found.detail.split(":")[0]) == ("fails", code), found.detail
+        return
     assert found.outcome != "fails", found.detail
     if found.outcome == "unsupported":
-        named = re.search(r"/redfish/v1|[A-Z][a-z]+[A-Z]\w*|[a-z]+_[a-z]+|IPMI|protocol", found.detail)
-        assert named, f"{found.detail!r} names nothing"
+        assert NAMED.search(found.detail), f"{found.detail!r} names nothing"
 
 
 @pytest.mark.parametrize("name", CAPTURES)

@@ -36,7 +36,7 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
                 wanted.context,
                 wanted.protocol,
                 body.get("EventFormatType"),
-                wanted.event_types,
+                sorted(body["EventTypes"]) if "EventTypes" in body else wanted.event_types,
             )
         if not check_mode:
             # first those that go: many BMCs hold few, and some refuse a second one of the same destination
