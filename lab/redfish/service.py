@@ -14,6 +14,7 @@ import ssl
 import time
 import weakref
 from collections.abc import Awaitable
+from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote
 
@@ -21,7 +22,7 @@ from aiohttp import web
 
 from lab.bmc import Account
 from lab.machine import Machine
-from lab.redfish import faulty, load_resources
+from lab.redfish import faulty, load_resources, protocol
 from lab.redfish.errors import RedfishError
 from lab.redfish.events import Subscriptions
 from lab.redfish.multipart import read_form
@@ -126,6 +127,10 @@ class RedfishBmc:
         if self.state.away or self._idle_too_long(request):
             return _drop(request)
         fault = self.machine.world.faults.pick(self.machine.name, "redfish", request.method, path)
+        if path == f"{ROOT}/$metadata" and request.method in ("GET", "HEAD") and fault is None:
+            return web.Response(
+                text=protocol.METADATA, content_type="application/xml", headers={"OData-Version": "4.0"}
+            )
         try:
             early = await faulty.before(self, request, path, fault) if fault is not None else None
             if isinstance(early, web.Response):
@@ -195,6 +200,8 @@ class RedfishBmc:
             ROOT + "/SessionService/Sessions",
             ROOT + "/SessionService/Sessions/Members",
         )
+        if login:
+            path = path.removesuffix("/Members")
         public = path in PUBLIC and request.method in ("GET", "HEAD")
         account = None if login or public else self.authenticate(request)
         if login and self.vendor.login_refuses_basic and "Authorization" in request.headers:
@@ -204,6 +211,7 @@ class RedfishBmc:
         methods, parameters = self.vendor.find(self, path)
         if not methods:
             raise RedfishError("ResourceMissingAtURI", path)
+        protocol.check_request(request.headers, request.query)
         if request.method in ("GET", "HEAD"):
             return self._read(request, path, methods, parameters)
         return await self._write(request, path, account, methods, parameters)
@@ -212,11 +220,11 @@ class RedfishBmc:
         self, request: web.BaseRequest, path: str, methods: dict[str, Any], parameters: tuple[str, ...]
     ) -> Answer:
         if "GET" not in methods:
-            raise RedfishError("OperationNotAllowed", status=405)
+            raise protocol.not_allowed(methods)
         body, etag = self.tagged(path, methods, parameters)
         if body is None:
             raise RedfishError("ResourceMissingAtURI", path)
-        headers = {}
+        headers = {**protocol.allow(methods), **protocol.described_by(body)}
         if etag:
             headers["ETag"] = etag
             if request.headers.get("If-None-Match") == etag:
@@ -236,7 +244,7 @@ class RedfishBmc:
         if current is None:
             raise RedfishError("ResourceMissingAtURI", path)
         if function is None:
-            raise RedfishError("OperationNotAllowed", status=405)
+            raise protocol.not_allowed(methods)
         if account is not None:
             _authorize(account, path, request.method, self.vendor)
         if request.method == "PATCH":
@@ -253,6 +261,9 @@ class RedfishBmc:
             form=form,
         )
         answer: Answer = self.vendor.finished(request.method, await function(call, *parameters))
+        if answer.status == 201 and "Location" in answer.headers:
+            made, tag = self.tagged(answer.headers["Location"])
+            answer = replace(answer, body=protocol.with_etag(answer.body, (made or {}).get("@odata.etag") or tag))
         self.machine.world.log.add(
             self.machine.name,
             "redfish",
@@ -359,7 +370,11 @@ def _only_own_password(own: str, path: str, method: str) -> None:
 
 
 async def _json_body(request: web.BaseRequest) -> Body:
-    raw = await request.content.read(MAX_BODY)
+    raw = b""
+    async for chunk in request.content.iter_chunked(65_536):  # a long body comes in several pieces
+        raw += chunk
+        if len(raw) > MAX_BODY:
+            raise RedfishError("MalformedJSON", status=413)
     if not raw.strip():
         return {}
     try:
