@@ -120,6 +120,7 @@ def test_a_restart_that_is_called_a_failure_is_seen_by_its_new_time(start_replay
         (400, "iLO.2.14.UnableToModifyDuringSystemPOST"),
         (400, "iLO.2.14.InvalidOperationForSystemState"),
         (503, "IDRAC.2.8.SYS518"),
+        (400, "IDRAC.2.1.SYS518"),
         (409, "IDRAC.2.9.ActionParameterValueConflict"),
         (409, "Base.1.12.ResourceInUse"),
     ],

@@ -76,6 +76,7 @@ def test_a_session_of_thirty_seconds_is_renewed_once_and_the_request_repeated(
     ("status", "message_id"),
     [
         (503, "IDRAC.2.8.RAC0218"),  # iDRAC: 8
+        (400, "IDRAC.2.1.RAC0218"),
         (503, "Base.1.12.SessionLimitExceeded"),
         (400, "Base.1.8.SessionLimitExceeded"),  # XCC: 16
         (503, "Base.1.8.GeneralError"),
