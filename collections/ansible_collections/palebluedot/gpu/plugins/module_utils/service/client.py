@@ -199,8 +199,11 @@ class ServiceClient:
         response = connection.getresponse()
         received = bytearray()
         while True:
-            # The answer may close the connection, which takes `connection.sock` away; the socket itself lives on.
-            sock.settimeout(_remaining(deadline))
+            # The answer may close the connection, which takes `connection.sock` away; the socket itself lives on until
+            # the answer has been read to its end.
+            left = _remaining(deadline)
+            if sock.fileno() >= 0:
+                sock.settimeout(left)
             piece = response.read(65536)
             if not piece:
                 break
