@@ -10,7 +10,7 @@ import datetime
 import subprocess
 import sys
 
-from tests.conformance import matrix, results
+from tests.conformance import matrix, results, switches
 from tests.conformance.sources import SOURCES
 
 
@@ -29,7 +29,7 @@ def _commit() -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.conformance", description=__doc__)
-    parser.add_argument("--source", action="append", help="only this one (may be repeated)")
+    parser.add_argument("--source", action="append", help="only this one, or switches (may be repeated)")
     parser.add_argument("--page-only", action="store_true", help="only write docs/compatibility.md anew")
     arguments = parser.parse_args()
     today, commit = datetime.datetime.now(datetime.UTC).date().isoformat(), _commit()
@@ -43,6 +43,9 @@ def main() -> int:
         rows = results.measure(source, today, commit, print)
         failed += sum(row["outcome"] == "fails" for row in rows)
         results.write(source, rows)
+    if not arguments.page_only and (not arguments.source or "switches" in arguments.source):
+        failed += switches.measure(commit, print)
+    switches.PAGE.write_text(switches.page())
     matrix.PAGE.write_text(matrix.page())
     print(f"{failed} operations fail; written: {matrix.PAGE.relative_to(results.ROOT)}")
     return 0

@@ -22,6 +22,8 @@ server, **r** a real machine by hand. ✓ works · – the BMC does not offer it
 A replayed capture answers reads as the real machine did, and writes as the specification and other clients' experience
 say that it would; what real firmware does with a write is known only where there is an **r**.
 
+Switches have [a table of their own](compatibility/switches.md).
+
 """
 
 
