@@ -82,6 +82,10 @@ def test_a_dell_id_is_the_component_without_the_version_and_old_ones_are_left_ou
     assert versions(start_replay(dell_capture), "BIOS") == {"BIOS.Setup.1-1": "1.13.2"}, "by display name"
 
 
+def test_ids_of_another_kind_are_taken_as_they_are(start_lab: Any) -> None:
+    assert versions(start_lab("dell"), "HostBIOS_0") == {"HostBIOS_0": "01.01.03"}
+
+
 def test_an_hpe_component_is_found_by_its_name(start_replay: Any, hpe_capture: Any) -> None:
     bmc = start_replay(hpe_capture)
     assert versions(bmc, "System ROM") == {"2": "A42 v2.60 (08/11/2022)"}

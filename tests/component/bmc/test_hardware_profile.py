@@ -254,6 +254,18 @@ def test_a_boot_option_that_comes_with_the_bios_setting_is_put_in_order_after_th
         profile(bmc, reboot="if_needed", **{**wanted, "boot_order": ["floppy"]})
 
 
+def test_a_dell_boot_order_that_waits_for_the_boot_is_no_drift(start_lab: Any) -> None:
+    """It stands in the System's settings object, and the System shows the old one until then."""
+    dell = start_lab("dell")
+    wanted = {"boot_order": ["hdd", "pxe"], "bios": {"ProcTurboMode": "Disabled"}}
+    assert profile(dell, **wanted)["drift"].keys() == wanted.keys()
+    again = profile(dell, **wanted)
+    assert not again["changed"] and again["reboot_required"]
+    due = profile(dell, reboot="if_needed", **wanted)
+    assert due["rebooted"] and dell.machine.boot_order[0] == "Boot0000"
+    assert not profile(dell, reboot="if_needed", **wanted)["changed"]
+
+
 def test_settings_of_the_bmc_are_part_of_it(lab_bmc: Any) -> None:
     wanted = {
         "bmc": {"hostname": None, "ntp_servers": ["192.0.2.1", "192.0.2.2"], "dns_servers": None, "ipmi_enabled": False}

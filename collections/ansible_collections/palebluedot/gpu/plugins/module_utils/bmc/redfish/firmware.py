@@ -65,6 +65,8 @@ class RedfishFirmware(Firmware):
             found = re.fullmatch(profile.firmware_id, leaf(path))
             if found:  # Dell lists what was installed before, too
                 by_path[path] = found.group("id")
+        if not by_path:  # ids of another kind than this vendor's are taken as they are
+            by_path = {path: leaf(path) for path in listed}
         if only is not None:
             known = {path: Component(id, None, None, None, None, path) for path, id in by_path.items()}
             by_id = {path for path, one in known.items() if any(one.is_called(pattern) for pattern in only)}
