@@ -53,6 +53,7 @@ class Stage:
     servers: int = 8
     delays: str = "demo"
     vendor: str = "ami"
+    ipmi: bool = False
     switches: tuple[str, ...] = ()
     facts: dict[str, Any] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
@@ -85,6 +86,8 @@ class Stage:
     def start_lab(self) -> None:
         """The lab; fills `facts`."""
         options = ["--servers", str(self.servers), "--delays", self.delays, "--vendor", self.vendor]
+        if self.ipmi:
+            options.append("--ipmi")
         if self.switches:
             options += ["--switches", ",".join(self.switches)]
         self.facts = lab.start_lab(

@@ -52,8 +52,9 @@ class Site:
         discover: bool = True,
         switches: tuple[str, ...] = (),
         vendor: str = "ami",
+        ipmi: bool = False,
     ) -> None:
-        self.stage = Stage(directory, servers=servers, delays=delays, switches=switches, vendor=vendor)
+        self.stage = Stage(directory, servers=servers, delays=delays, switches=switches, vendor=vendor, ipmi=ipmi)
         self.quota = quota
         self.discover = discover
         self.settings = environment or {}
