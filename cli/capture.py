@@ -19,7 +19,7 @@ from lab.capture.ipmi import IpmiError, summary
 @click.command()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--address", required=True, help="The BMC: a name or an address.")
-@click.option("--port", type=click.IntRange(1, 65535), default=443, show_default=True)
+@click.option("--port", type=click.IntRange(1, 65535), default=443, show_default=True, help="Its HTTPS port.")
 @click.option("--username", required=True, envvar="PALEBLUEDOT_BMC_USERNAME", help="An account that may read all.")
 @click.option(
     "--password", envvar="PALEBLUEDOT_BMC_PASSWORD", prompt=True, hide_input=True, help="Asked for when left out."
@@ -27,7 +27,7 @@ from lab.capture.ipmi import IpmiError, summary
 @click.option("--ca-path", type=click.Path(exists=True, dir_okay=False), help="Who signed the BMC's certificate.")
 @click.option("--insecure", is_flag=True, help="Do not check the certificate.")
 @click.option("--ipmi/--no-ipmi", default=True, show_default=True, help="Ask for device id, FRU and sensors by IPMI.")
-@click.option("--ipmi-port", type=click.IntRange(1, 65535), default=623, show_default=True)
+@click.option("--ipmi-port", type=click.IntRange(1, 65535), default=623, show_default=True, help="Its IPMI port.")
 @click.option("--hide", multiple=True, help="Something more to be replaced everywhere; may be repeated.")
 @click.option("--as-is", is_flag=True, help="Write everything as it comes: nothing is replaced.")
 @click.option("--depth", type=click.IntRange(1), default=20, show_default=True, help="Path segments below the root.")
