@@ -67,7 +67,7 @@ def _read(request: dict[str, Any]) -> dict[str, Any]:
         result["sdr"] = [_plain(part) for part in command.get_sensor_descriptions()]
     except Exception as error:
         result["sdr_error"] = f"{type(error).__name__}: {error}"
-    command.logout()
+    command.ipmi_session.logout()
     return result
 
 
