@@ -69,7 +69,7 @@ class Manager(ABC):
         raise Unsupported(
             f"the BMC does not offer a {kind or 'known'} restart of itself",
             host=self.host,
-            tried=f"kind {kind or ' or '.join(KINDS)}",
+            tried=f"Manager.Reset, kind {kind or ' or '.join(KINDS)}",
             answer=f"offered: {', '.join(f'{name} ({word})' for name, word in offered.items()) or 'none'}",
             next="Choose what it offers, or leave kind out.",
         )
