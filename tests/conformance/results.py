@@ -15,7 +15,10 @@ from tests.conformance.sources import SOURCES, Source
 
 ROOT = Path(__file__).resolve().parents[2]
 # What a detail has to hold to name what is missing: a resource, a property, a protocol, or the vendor's own way
-NAMED = re.compile(r"/redfish/v1|[A-Z][a-z]+[A-Z]\w*|[a-z]+_[a-z]+|IPMI|protocol|profile \w+|[A-Z][a-z]+\.[A-Z]\w+")
+NAMED = re.compile(
+    r"/redfish/v1|[A-Z][a-z]+[A-Z]\w*|[a-z]+_[a-z]+"
+    r"|IPMI|protocol|profile \w+|[A-Z][a-z]+\.[A-Z]\w+"
+)
 
 FOLDER = ROOT / "docs" / "compatibility"
 
