@@ -1,8 +1,8 @@
 """Every example of every module, run by ansible-playbook against a site: service, servers, a switch, Tinkerbell.
 
 They run in check mode, in one play, in the order of the modules' names. What an example says of a site is put into the
-words of this one: its servers, its switch, the addresses and files that are there; and what would make it take minutes is
-shortened. Nothing else of an example is touched, and a word that no example uses any more is an error.
+words of this one (its servers, its switch, the addresses and files that are there), and what would make it take minutes
+is shortened. Nothing else of an example is touched, and a word that no example uses any more is an error.
 """
 
 from __future__ import annotations
