@@ -83,7 +83,8 @@ class Move:
         return self._result(neighbor)
 
     def _result(self, neighbor: Json | None) -> Json:
-        assert self.before is not None
+        if self.before is None:
+            raise AssertionError("the port was not looked at")
         before = {"port": self.before[0].shown(), "vlan": _shown(self.before[1])}
         after = {"port": self.wanted.shown(), "vlan": {"id": self.vlan, "active": True}}
         port = {"interface": self.interface, "vlan": self.vlan, "mode": ACCESS, "network": self.network}
@@ -173,7 +174,8 @@ class Move:
 
     def _judge(self, opened: Session, problem: PaleBlueDotError) -> None:
         """After a Set that failed: return when it was done, raise ``problem`` when nothing was, else put back."""
-        assert self.before is not None
+        if self.before is None:
+            raise AssertionError("the port was not looked at")
         old_port, old_vlan = self.before
         # A switch that went silent may still be at it.
         patience = Waiter(opened.seconds if isinstance(problem, DeadlineExceeded) else 0, first_pause_s=0.2)
@@ -197,7 +199,8 @@ class Move:
 
     def _confirm(self, opened: Session) -> None:
         """Read back: the answer to a Set says that it was accepted, not that the port is there."""
-        assert self.before is not None
+        if self.before is None:
+            raise AssertionError("the port was not looked at")
         while True:
             (port,) = opened.read(self.dialect.port_state(self.interface))
             if port == self.wanted:
@@ -220,7 +223,8 @@ class Move:
 
         :raises PaleBlueDotError: always.
         """
-        assert self.before is not None
+        if self.before is None:
+            raise AssertionError("the port was not looked at")
         old, old_vlan = self.before
         told = f"{problem.message.rstrip('.')}; {self.interface} is {port.said()}"
         facts: Json = {"host": self.address, "tried": problem.tried, "answer": problem.answer}

@@ -75,7 +75,8 @@ class _Keeper:
         return self._result(wanted)
 
     def _result(self, wanted: Vlan | None) -> Json:
-        assert self.before is not None
+        if self.before is None:
+            raise AssertionError("the VLAN was not looked at")
         vlan, maps = self.before
         taken = sorted(set(self._stale(maps)) - {self.id})
         before = {"vlan": _shown(vlan), "vni_taken_from": taken}

@@ -17,7 +17,7 @@ def new_password() -> str:
     """16 characters of the system's random source, some of each kind, beginning with a letter."""
     alphabet = "".join(_GROUPS)
     while True:
-        rest = "".join(secrets.choice(alphabet) for _ in range(LENGTH - 1))
+        rest = "".join(secrets.choice(alphabet) for _number in range(LENGTH - 1))
         made = secrets.choice(string.ascii_letters) + rest
         if all(any(character in group for character in made) for group in _GROUPS):
             return made

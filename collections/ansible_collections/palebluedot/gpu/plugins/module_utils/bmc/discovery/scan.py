@@ -132,7 +132,7 @@ class _Scanner:
                 outcomes[target.address] = outcome
                 answered[target.address] = found
 
-        await asyncio.gather(*(work() for _ in range(min(self._concurrency, len(targets)))))
+        await asyncio.gather(*(work() for _worker in range(min(self._concurrency, len(targets)))))
         ponged = await pings
         macs = _neighbours()
         everything: list[Found] = []
@@ -242,7 +242,7 @@ class _Scanner:
             )
             try:
                 # UDP has nobody who sends again, so we do, to those that have not answered
-                for _ in range(_SENDS):
+                for _round in range(_SENDS):
                     for number, address in enumerate(mine):
                         if address in ponged:
                             continue
@@ -263,13 +263,13 @@ class _Pongs(asyncio.DatagramProtocol):
         self._ponged = ponged
         self._port = port
 
-    def datagram_received(self, data: bytes, source: tuple[Any, ...]) -> None:
-        address = self._waiting.get(str(source[0]).split("%")[0])
-        if address is None or source[1] != self._port or not is_ipmi_pong(data):
+    def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
+        address = self._waiting.get(str(addr[0]).split("%", maxsplit=1)[0])
+        if address is None or addr[1] != self._port or not is_ipmi_pong(data):
             return
         self._ponged.add(address)
 
-    def error_received(self, problem: Exception) -> None:
+    def error_received(self, exc: Exception) -> None:
         """An ICMP "unreachable" of one address is that address' answer, and no end for the others."""
 
 

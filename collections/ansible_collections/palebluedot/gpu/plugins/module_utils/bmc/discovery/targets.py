@@ -9,11 +9,12 @@ import re
 import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias, Union
 
 from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import InvalidInput
 
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Address: TypeAlias = Union[ipaddress.IPv4Address, ipaddress.IPv6Address]  # noqa: UP007  ansible-test's pylint
+Network: TypeAlias = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]  # noqa: UP007
 
 _NAME = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9_-]{0,62})(\.[A-Za-z0-9_-]{1,63})*\.?")
 
@@ -154,5 +155,5 @@ def _resolved(name: str, text: str) -> Iterator[Address]:
             answer=str(problem),
             next="Correct the entry of addresses, or the DNS record.",
         ) from problem
-    for address in dict.fromkeys(str(answer[4][0]).split("%")[0] for answer in answers):
+    for address in dict.fromkeys(str(answer[4][0]).split("%", maxsplit=1)[0] for answer in answers):
         yield ipaddress.ip_address(address)

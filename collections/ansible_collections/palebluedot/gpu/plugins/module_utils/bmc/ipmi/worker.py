@@ -258,7 +258,7 @@ def users(command: Any) -> list[dict[str, Any]]:
         found.append(
             {
                 "id": number,
-                "username": raw.split(b"\0")[0].decode("ascii", errors="replace"),
+                "username": raw.split(b"\0", maxsplit=1)[0].decode("ascii", errors="replace"),
                 "privilege": access["data"][3] & 0x0F,
                 "enabled": {1: True, 2: False}.get(status),
             }

@@ -209,7 +209,8 @@ class _Bootstrap:
                 "bmc_auth": auth,
             }
         )
-        assert isinstance(opened, RedfishBmc)
+        if not isinstance(opened, RedfishBmc):
+            raise AssertionError("bmc_protocol=redfish opens a RedfishBmc")
         return opened
 
     # -- making it ours -------------------------------------------------------------------------------------------

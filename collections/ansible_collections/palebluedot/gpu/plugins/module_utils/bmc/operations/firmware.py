@@ -131,7 +131,8 @@ def carry_out(
 ) -> tuple[Task | None, list[Component]]:
     """Send the image; wait for the task and, unless it takes a restart, for the versions."""
     update = plan.update
-    assert update is not None
+    if update is None:
+        raise AssertionError("a plan without an update is not carried out")
     started = time.monotonic()
     task = firmware.start(update, seconds)
 

@@ -220,7 +220,8 @@ def carry_out(bmc: Bmc, storage: Storage, plan: Plan, seconds: float | None) -> 
             apply_time=plan.apply_time,
         )
     else:
-        assert plan.found is not None
+        if plan.found is None:
+            raise AssertionError("what is absent already is not deleted")
         task = storage.delete(plan.controller, plan.found, apply_time=plan.apply_time)
     if seconds is None or plan.on_reset:
         return task, plan.found

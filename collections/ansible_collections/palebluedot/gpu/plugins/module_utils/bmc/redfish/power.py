@@ -281,7 +281,8 @@ class RedfishPower:
         way, target = self._way(server.profile)
         booted = self._manager_reset_at()
         if target is None:
-            assert way.bios is not None
+            if way.bios is None:
+                raise AssertionError("a way without a target is one by a BIOS attribute")
             name, value = way.bios
             self._bmc.set_bios({name: value}, apply_time="on_reset")
             action = PowerAction.RESET if server.on else PowerAction.ON
