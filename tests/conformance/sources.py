@@ -245,7 +245,8 @@ def _peer(name: str, vendor: str, title: str, context: str, why: Callable[[], st
 
         with contextlib.ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            yield Subject(stack.enter_context(getattr(servers, context)(folder)))
+            params = stack.enter_context(getattr(servers, context)(folder))
+            yield Subject(params, media_url=stack.enter_context(servers.web_server(folder)))
         pool().close()
 
     return Source(name, vendor, "peer", title, start, why)

@@ -61,8 +61,9 @@ def test_a_cell_comes_out_as_committed(
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.name)
 def test_nothing_fails_and_what_is_not_offered_names_what_is_missing(source: Source) -> None:
     for row in results.read(source).values():
-        if source.kind != "peer":
-            assert row["outcome"] != "fails", f"{row['operation']}: {row['detail']}"
+        assert row["outcome"] != "fails", f"{row['operation']}: {row['detail']}"
+        # the captures and the lab do what they accept; an emulator need not
+        assert row["outcome"] != "ignored" or source.kind == "peer", f"{row['operation']}: {row['detail']}"
         if row["outcome"] == "unsupported":
             assert results.NAMED.search(row["detail"]), f"{row['operation']}: {row['detail']!r} names nothing"
 

@@ -74,10 +74,11 @@ class Manager(ABC):
             next="Choose what it offers, or leave kind out.",
         )
 
-    def late(self, seconds: float, what: str, answer: str) -> DeadlineExceeded:
+    def late(self, seconds: float, what: str, answer: str, code: str | None = None) -> DeadlineExceeded:
         """The error of a restart that did not come to its end in time."""
         return DeadlineExceeded(
             f"{what} within {seconds:g} s",
+            code=code,
             host=self.host,
             step="bmc_reset",
             tried="reading the BMC again and again",

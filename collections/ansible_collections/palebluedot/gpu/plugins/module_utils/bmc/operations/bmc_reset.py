@@ -46,7 +46,9 @@ def _wait(manager: Manager, patience: Deadline) -> tuple[ManagerState, float]:
     """The BMC's state when it is back, and the seconds from when it was missed until then."""
     missed, _last = wait_until(manager.gone, bool, patience.remaining())
     if not missed:
-        raise manager.late(patience.seconds, "the BMC took the order to restart and was never away", "it answers on")
+        raise manager.late(
+            patience.seconds, "the BMC took the order to restart and was never away", "it answers on", code="never_away"
+        )
     since = time.monotonic()
     returned, state = wait_until(manager.back, lambda found: found is not None, patience.remaining())
     if not returned or state is None:

@@ -489,7 +489,9 @@ class RedfishBmc(Bmc):
     ) -> dict[str, Any]:
         if target is BootTarget.NONE:
             change: dict[str, Any] = {"BootSourceOverrideEnabled": "Disabled"}
-            if profile.boot_whole:
+            # some take no Enabled alone (sushy-emulator), and None as a target only where they list it
+            allowed = texts(boot.get("BootSourceOverrideTarget@Redfish.AllowableValues"))
+            if profile.boot_whole or "None" in allowed or not allowed:
                 change["BootSourceOverrideTarget"] = "None"
             return change
         word = _TARGETS[target]
