@@ -357,11 +357,55 @@ def test_killed_after_the_bmc_has_it_the_proposed_one_opens(
         patched.setattr(bmc_bootstrap.FileVault, "confirm", _kill)
         with pytest.raises(Killed):
             bootstrap(bmc)
-    assert bmc.writes == ["made palebluedot Administrator"]
+    assert bmc.writes == ["made palebluedot Administrator", "changed ADMIN"]
     answer = bootstrap(bmc)
     assert answer["opened_by"] == "proposed" and answer["done"] == ["confirmed what an earlier run had proposed"]
-    assert bmc.writes == ["made palebluedot Administrator"]
+    assert bmc.writes == ["made palebluedot Administrator", "changed ADMIN"]
     assert kept() == {"confirmed": {"username": "palebluedot", "password": bmc.word("palebluedot")}, "proposed": None}
+
+
+@pytest.mark.parametrize("was_empty", [False, True], ids=["beside what opens", "as what opens, too"])
+def test_killed_before_the_factory_account_is_closed_the_next_run_closes_it(
+    bootstrap: Any, kept: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, was_empty: bool
+) -> None:
+    bmc = AccountsBmc({"ADMIN": "ADMIN"}, Vendor="Supermicro")
+    with monkeypatch.context() as patched:
+        patched.setattr(bmc_bootstrap, "_set_password", _kill)
+        with pytest.raises(Killed):
+            bootstrap(bmc)
+    assert bmc.writes == ["made palebluedot Administrator"] and bmc.word("ADMIN") == "ADMIN"
+    if was_empty:  # the service's record takes a first proposal as the password in force, too
+        proposed = kept()["proposed"]
+        (tmp_path / "bmc.json").write_text(json.dumps({"confirmed": proposed, "proposed": proposed}))
+    planned = bootstrap(bmc, check_mode=True)
+    assert bmc.word("ADMIN") == "ADMIN"
+    answer = bootstrap(bmc)
+    assert (
+        answer["done"] == planned["done"] == ["factory password replaced", "confirmed what an earlier run had proposed"]
+    )
+    assert bmc.word("ADMIN") == bmc.word("palebluedot") == kept()["confirmed"]["password"]
+    assert kept()["proposed"] is None and bmc.wrong == []
+    assert len(bmc.ended) == len(bmc.sessions), "every session was ended"
+    assert not bootstrap(bmc)["changed"]
+
+
+def test_an_account_that_shall_stay_open_is_not_tried_later(
+    bootstrap: Any, kept: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bmc = AccountsBmc({"ADMIN": "ADMIN"}, Vendor="Supermicro")
+    with monkeypatch.context() as patched:
+        patched.setattr(bmc_bootstrap.FileVault, "confirm", _kill)
+        with pytest.raises(Killed):
+            bootstrap(bmc, close_factory=False)
+    assert bootstrap(bmc, close_factory=False)["done"] == ["confirmed what an earlier run had proposed"]
+    assert bmc.word("ADMIN") == "ADMIN"
+
+
+def test_a_factory_password_from_the_list_is_closed_too(bootstrap: Any) -> None:
+    bmc = AccountsBmc({"ADMIN": "ADMIN"}, Vendor="Supermicro")
+    answer = bootstrap(bmc, credentials=[entry("ADMIN", "ADMIN")])
+    assert answer["opened_by"] == "list entry 1" and answer["done"] == ["account made", "factory password replaced"]
+    assert bmc.word("ADMIN") == bmc.word("palebluedot")
 
 
 def test_killed_in_the_middle_of_a_demanded_change(bootstrap: Any, kept: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -388,6 +432,35 @@ def test_a_lost_answer_is_looked_up_by_a_login(bootstrap: Any, kept: Any) -> Non
     bootstrap(bmc, close_factory=False)
     assert bmc.writes == ["made palebluedot Administrator"], "once"
     assert kept()["confirmed"]["password"] == bmc.word("palebluedot")
+
+
+@pytest.mark.parametrize("status", [500, 503, 401, 403])
+@pytest.mark.parametrize("carried_out", [True, False], ids=["carried out", "not carried out"])
+def test_a_secret_that_may_be_at_the_bmc_is_never_thrown_away(
+    bootstrap: Any, kept: Any, status: int, carried_out: bool
+) -> None:
+    from replay import Reply, error
+
+    bmc = AccountsBmc({"ADMIN": "ADMIN"}, threshold=99, Vendor="Supermicro")
+    bootstrap(bmc)
+    served = bmc._serve
+
+    def failing(method: str, path: str, body: Any, name: str) -> Any:
+        if method == "GET":
+            return served(method, path, body, name)
+        if carried_out:
+            served(method, path, body, name)
+        return Reply(status, error("Base.1.12.GeneralError", "It did not work."))
+
+    bmc._serve = failing  # type: ignore[method-assign]
+    if carried_out:
+        assert bootstrap(bmc, account="second")["done"] == ["account made"]
+        assert kept() == {"confirmed": {"username": "second", "password": bmc.word("second")}, "proposed": None}
+        return
+    with pytest.raises(PaleBlueDotError, match="did not work"):
+        bootstrap(bmc, account="second")
+    assert kept()["confirmed"] == {"username": "palebluedot", "password": bmc.word("palebluedot")}
+    assert kept()["proposed"]["username"] == "second" and bmc.wrong == ["second"]
 
 
 def test_a_refused_password_is_withdrawn(bootstrap: Any, kept: Any) -> None:

@@ -92,6 +92,16 @@ def done(status: int, *error_: str) -> Reply:
     return Reply(status, error(*error_) if error_ else {}, {"X-Done": "yes"})
 
 
+def test_a_run_that_does_not_wait_shows_what_it_has_set_going(start_replay: Any) -> None:
+    server = Server(start_replay, "Contoso")
+    server.carry_out = lambda kind: None  # type: ignore[method-assign]  # the operating system takes its time
+    planned = server.set("graceful", check_mode=True, wait=False)
+    result = server.set("graceful", wait=False)
+    assert result["diff"] == planned["diff"]
+    assert result["diff"] == {"before": {"power_state": "On"}, "after": {"power_state": "Off"}}
+    assert result["power_state"] == "On", "as it was read last"
+
+
 # -- answers that are not what they say
 
 

@@ -228,6 +228,26 @@ def test_the_login_carries_no_basic_authentication(start_replay: Any, certs: Any
         client.get(SYSTEM, Deadline(3))
 
 
+@pytest.mark.parametrize("challenge", ['Basic realm="Redfish"', 'X-Token, basic realm="Redfish"'])
+def test_a_wrong_password_is_sent_once(start_replay: Any, certs: Any, challenge: str) -> None:
+    """Where basic is offered it is the pair that was refused: a login with it would count a second time."""
+    bmc = start_replay(TREE, lambda asked: Reply(401, {}, {"WWW-Authenticate": challenge}))
+    with transport(bmc, certs, auth="auto") as client, pytest.raises(AuthenticationError):
+        client.get(SYSTEM, Deadline(3))
+    assert bmc.requests() == [f"GET {SYSTEM}"]
+
+
+def test_where_another_way_in_is_offered_it_is_taken(start_replay: Any, certs: Any) -> None:
+    def respond(asked: Asked) -> Reply | None:
+        refused = asked.path == SYSTEM and "X-Auth-Token" not in asked.headers
+        return Reply(401, {}, {"WWW-Authenticate": 'X-Token realm="no Basic here"'}) if refused else None
+
+    bmc = start_replay(TREE, respond)
+    with transport(bmc, certs, auth="auto") as client:
+        assert client.get(SYSTEM, Deadline(3))["Id"] == "1"
+    assert bmc.opened == 1
+
+
 def test_a_service_without_sessions_gets_basic(start_replay: Any, certs: Any) -> None:
     def respond(asked: Asked) -> Reply | None:
         return Reply(404, {}) if "Session" in asked.path else None
@@ -334,6 +354,22 @@ def test_a_busy_bmc_is_waited_for_as_long_as_it_says(start_replay: Any, certs: A
             client.get(SYSTEM, Deadline(5))
 
 
+@pytest.mark.parametrize("status", [409, 412])
+def test_a_write_that_is_to_come_later_is_sent_later(start_replay: Any, certs: Any, status: int) -> None:
+    bmc = start_replay(TREE)
+    replies = [Reply(204), Reply(status, {}, {"Retry-After": "2"})]
+    bmc.respond = lambda asked: replies.pop() if asked.method == "PATCH" else None
+    slept: list[float] = []
+    with transport(bmc, certs, sleep=slept.append) as client:
+        assert client.patch(SYSTEM, {"AssetTag": "x"}, Deadline(5), etag='W/"7"').status == 204
+        assert len(slept) == 1 and 2 <= slept[0] < 2.2
+        assert [asked.headers["If-Match"] for asked in bmc.asked if asked.method == "PATCH"] == ['W/"7"'] * 2
+        replies.append(Reply(409, {}))
+        with pytest.raises(Conflict):
+            client.patch(SYSTEM, {"AssetTag": "x"}, Deadline(5))
+        assert len(slept) == 1, "without a time it is a refusal"
+
+
 # -- writing
 
 
@@ -365,3 +401,34 @@ def test_the_etag_ladder(start_replay: Any, certs: Any) -> None:
         accepts["tag"] = "never"
         with pytest.raises(Conflict):
             client.patch(SYSTEM, {"AssetTag": "x"}, Deadline(3), etag=etag)
+
+
+@pytest.mark.parametrize("sent", ['W/"6"', '"6"'])
+def test_what_somebody_else_has_changed_is_not_written_over(start_replay: Any, certs: Any, sent: str) -> None:
+    """The BMC takes whatever carries no If-Match; the resource has the tag 7 by now."""
+
+    def respond(asked: Asked) -> Reply | None:
+        if asked.method != "PATCH":
+            return None
+        return Reply(412, {}) if "If-Match" in asked.headers else Reply(204)
+
+    bmc = start_replay(TREE, respond)
+    with transport(bmc, certs) as client, pytest.raises(Conflict) as caught:
+        client.patch(SYSTEM, {"AssetTag": "x"}, Deadline(3), etag=sent)
+    assert caught.value.code == "precondition_failed" and caught.value.retryable
+    assert [asked.headers.get("If-Match") for asked in bmc.asked if asked.method == "PATCH"] == [sent]
+
+
+@pytest.mark.parametrize("header", [{}, {"ETag": '"else"'}], ids=["no tag", "another tag in the header"])
+def test_a_tag_that_is_refused_without_a_change_is_dropped(
+    start_replay: Any, certs: Any, header: dict[str, str]
+) -> None:
+    def respond(asked: Asked) -> Reply | None:
+        if asked.method == "PATCH":
+            return Reply(412, {}) if "If-Match" in asked.headers else Reply(204)
+        body = {"Id": "1", **({"@odata.etag": '"6"'} if header else {})}
+        return Reply(200, body, header) if asked.path == SYSTEM else None
+
+    bmc = start_replay(TREE, respond)
+    with transport(bmc, certs) as client:
+        assert client.patch(SYSTEM, {"AssetTag": "x"}, Deadline(3), etag='"6"').status == 204

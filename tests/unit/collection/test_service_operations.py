@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from ansible_collections.palebluedot.gpu.plugins.module_utils import errors, not
 from ansible_collections.palebluedot.gpu.plugins.module_utils.service import (
     allocation,
     claimant,
+    credential_change,
     credentials,
     reports,
     server,
@@ -602,3 +604,16 @@ def test_without_a_service_a_service_reference_says_what_is_missing() -> None:
 
 def test_a_credential_does_not_print_its_password() -> None:
     assert "s3cret" not in repr(credentials.Credential("admin", "s3cret"))
+
+
+@pytest.mark.parametrize(
+    ("age_days", "changed"), [(None, True), (91, True), (89, False)], ids=["never changed", "due", "fresh"]
+)
+def test_check_mode_foretells_whether_a_password_is_due(talk: Any, age_days: int | None, changed: bool) -> None:
+    rotated = None if age_days is None else datetime.now(UTC) - timedelta(days=age_days)
+    rotated_at = rotated and rotated.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    kept = {"username": "root", "password": "old", "rotated_at": rotated_at, "proposal": None}
+    talk.expect("GET", f"{V1}/servers/gpu-01/credential", 200, kept)
+    params = talk.params(name="gpu-01", phase="propose", proposal=None, older_than_days=90)
+    planned = credential_change.run(params, True)
+    assert planned["changed"] is changed and planned["credential"]["pending"] is changed

@@ -106,6 +106,7 @@ options:
   close_factory:
     description:
       - Whether an account with its factory password gets the new password too, so that it stays closed to others.
+        It gets it before the new secret is confirmed; a run that goes on where another ended does it, too.
     type: bool
     default: true
   wait_timeout:

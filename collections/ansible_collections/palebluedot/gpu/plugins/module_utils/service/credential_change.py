@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ansible_collections.palebluedot.gpu.plugins.module_utils.service.credentials import client_from
@@ -41,10 +42,17 @@ def _body(params: Json, before: Json) -> Json | None:
 
 def _predicted(before: Json, body: Json) -> Json:
     if body["phase"] == "propose":
-        # how old the present one is, is for the service's clock to say: only one that was never changed is certain
-        due = "older_than_s" not in body or before.get("rotated_at") is None
+        due = _due(before.get("rotated_at"), body.get("older_than_s"))
         return {**before, "proposed_password": "planned"} if due and not before.get("proposed_password") else before
     return {**before, "proposed_password": None, "proposed_at": None, "proposed_username": None}
+
+
+def _due(rotated_at: str | None, older_than_s: float | None) -> bool:
+    """Whether the service would propose. Its own clock decides; ours foretells it."""
+    if rotated_at is None or older_than_s is None:
+        return True
+    rotated = datetime.fromisoformat(rotated_at.replace("Z", "+00:00"))
+    return rotated <= datetime.now(UTC) - timedelta(seconds=older_than_s)
 
 
 def _shown(answer: Json) -> Json:

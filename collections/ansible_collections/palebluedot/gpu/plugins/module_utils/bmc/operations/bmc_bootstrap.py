@@ -3,7 +3,8 @@
 """``bmc_bootstrap``: from a BMC that somebody else has set up, or nobody, to one that we can log in to.
 
 The order of things is what makes it safe to be interrupted anywhere: a new secret is recorded before the BMC gets it,
-and confirmed after a login with it.
+and confirmed after a login with it. The factory's account is closed before the own one is confirmed, so that what still
+has to be closed can be told from the record.
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc import vendors
-from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.base import AnswerLost, Refused
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.base import Refused
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.bootstrap.candidates import (
     Candidate,
     Identity,
@@ -40,9 +42,11 @@ from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.values import 
 from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import (
     AuthenticationError,
     Busy,
-    DeadlineExceeded,
     InvalidInput,
+    LicenceMissing,
+    NotFound,
     PaleBlueDotError,
+    Unsupported,
 )
 from ansible_collections.palebluedot.gpu.plugins.module_utils.service.credentials import Credential, client_from
 
@@ -54,6 +58,8 @@ CONFIRMED_LATE = "confirmed what an earlier run had proposed"
 MADE = "account made"
 TAKEN_BACK = "account taken back"
 CLOSED = "factory password replaced"
+# These say for certain that a write was not carried out.
+_NOT_DONE = (InvalidInput, LicenceMissing, NotFound, Refused, Unsupported)
 Json = dict[str, Any]
 
 
@@ -131,6 +137,8 @@ class _Bootstrap:
                 answer="none",
                 next="Give one in credentials, by serial_number, uuid, mac or address.",
             )
+        self._factory = [Credential(*pair) for pair in profile.factory_accounts]
+        self._to_close = [each.credential for each in offered if each.credential in self._factory]
         before, opened, must_change = self._find(offered, host)
         try:
             after = self._settle(before, opened, must_change)
@@ -218,6 +226,10 @@ class _Bootstrap:
     def _settle(self, found: Candidate, bmc: RedfishBmc, must_change: str | None) -> Candidate:
         """What opens the BMC at the end, recorded."""
         wanted = self._params["account"] if not self._params["take_over"] else found.credential.username
+        standing = self._vault.standing()
+        if standing == found.credential:
+            # a record that was empty takes its first proposal as what opens the BMC, too
+            found = replace(found, source=PROPOSED)
         ours = found.source == CONFIRMED and found.credential.username == wanted
         if ours and must_change is None:
             return found
@@ -226,9 +238,10 @@ class _Bootstrap:
         if self._check_mode:
             self._plan(found, bmc, wanted, must_change)
             return Candidate(Credential(wanted, ""), "check mode")
-        standing = self._vault.standing()
         if found.source == PROPOSED:
             # an earlier run was ended after the BMC had taken it
+            if found.credential.username == wanted and must_change is None:
+                self._close_left_open(found.credential, bmc)
             self._vault.confirm(found.credential)
             self._done.append(CONFIRMED_LATE)
             if found.credential.username == wanted and must_change is None:
@@ -254,6 +267,8 @@ class _Bootstrap:
     def _plan(self, found: Candidate, bmc: RedfishBmc, wanted: str, must_change: str | None) -> None:
         """Note what would be done, in the words in which it is noted when it is done."""
         if found.source == PROPOSED:
+            if found.credential.username == wanted and must_change is None:
+                self._close_left_open(found.credential, bmc)
             self._done.append(CONFIRMED_LATE)
         if must_change is not None:
             self._done.append(CHANGED_ON_DEMAND)
@@ -268,7 +283,25 @@ class _Bootstrap:
 
     def _closes(self, found: Candidate, changed: bool) -> bool:
         """Whether the account that was found still has its factory password, and shall not keep it."""
-        return found.source == "factory" and not changed and bool(self._params["close_factory"])
+        return found.credential in self._factory and not changed and bool(self._params["close_factory"])
+
+    def _close_left_open(self, own: Credential, bmc: RedfishBmc) -> None:
+        """What an earlier run was ended before: the factory's accounts that still open get the own secret."""
+        if not self._params["close_factory"]:
+            return
+        accounts = RedfishAccounts(bmc)
+        for factory in self._to_close:
+            account = _account(accounts, factory.username)
+            if account is None or account.enabled is False or factory.username == own.username:
+                continue
+            self._tries.take(self._patience)
+            with self._closing(self._log_in(factory)) as opened:
+                if not opened:
+                    continue
+                self._tries.forget()
+            if not self._check_mode:
+                accounts.change(account, {"password": own.password})
+            self._done.append(CLOSED)
 
     def _own_account(self, found: Candidate, held: Candidate, wanted: str, secret: str) -> Candidate:
         """Make the own account with what is held now; a leftover of an earlier run gets the new password."""
@@ -286,15 +319,18 @@ class _Bootstrap:
                 else:
                     accounts.change(existing, {"password": secret, "role": "administrator", "enabled": True})
 
-            own = self._replace(Credential(wanted, secret), make)
-            self._done.append(MADE if existing is None else TAKEN_BACK)
-            if self._closes(found, held is not found):
-                _set_password(accounts, found.credential.username, secret)
-                self._done.append(CLOSED)
-        return own
+            def close_factory() -> None:
+                self._done.append(MADE if existing is None else TAKEN_BACK)
+                if self._closes(found, held is not found):
+                    _set_password(accounts, found.credential.username, secret)
+                    self._done.append(CLOSED)
 
-    def _replace(self, credential: Credential, write: Callable[[], None]) -> Candidate:
-        """Record as proposed, let the BMC have it, log in with it, confirm."""
+            return self._replace(Credential(wanted, secret), make, close_factory)
+
+    def _replace(
+        self, credential: Credential, write: Callable[[], None], opened_first: Callable[[], None] | None = None
+    ) -> Candidate:
+        """Record as proposed, let the BMC have it, log in with it, do ``opened_first``, confirm."""
         standing = self._vault.standing()
         if standing is not None and standing != credential:
             self._vault.withdraw()
@@ -302,17 +338,19 @@ class _Bootstrap:
         lost: PaleBlueDotError | None = None
         try:
             write()
-        except (AnswerLost, DeadlineExceeded) as problem:
-            lost = problem  # it may have been carried out: the login tells
-        except PaleBlueDotError:
+        except _NOT_DONE:
             with suppress(PaleBlueDotError):
                 self._vault.withdraw()
             raise
+        except PaleBlueDotError as problem:
+            lost = problem  # it may have been carried out, whatever the BMC answers: the login tells
         for last in (False, True):
             self._tries.take(self._patience)
             with self._closing(self._log_in(credential)) as opened:
                 if opened:
                     self._tries.forget()
+                    if opened_first is not None:
+                        opened_first()
                     self._vault.confirm(credential)
                     return Candidate(credential, CONFIRMED)
             if lost is not None:

@@ -41,7 +41,7 @@ def run(
         before = bmc.power_state()
         reaches = _REACHES.get(action, before)
         changed = action in _ALWAYS or before is not reaches
-        after = reaches if changed else before
+        after = shown = reaches if changed else before
         if changed and check_mode:
             bmc.check_power(action)
     waited = 0.0
@@ -53,8 +53,10 @@ def run(
             task = bmc.set_power(action, wait_timeout=wait_timeout)
             if wait_timeout is None or action is PowerAction.AC_CYCLE:
                 after = bmc.power_state()
+            if wait_timeout is not None:
+                shown = after
     before_name = before.value if before else None
-    after_name = after.value if after else None
+    after_name, shown_name = (state.value if state else None for state in (after, shown))
     return {
         "changed": changed,
         "power_state": after_name,
@@ -62,7 +64,7 @@ def run(
         "staggered_s": round(waited, 3),
         "diff": {
             "before": {"power_state": before_name},
-            "after": {"power_state": after_name, **({"by": action.value} if changed and action in _ALWAYS else {})},
+            "after": {"power_state": shown_name, **({"by": action.value} if changed and action in _ALWAYS else {})},
         },
     }
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import random
+import re
 import ssl
 import time
 from collections.abc import Callable, Mapping
@@ -60,6 +61,8 @@ SYSTEMS = "/redfish/v1/Systems"
 SESSIONS = "/redfish/v1/SessionService/Sessions"
 LOGOUT_TIMEOUT_S = 5.0
 READ_TRIES = 3
+# Basic among the challenges of WWW-Authenticate (RFC 9110, 11.6.1)
+_BASIC = re.compile(r"(?:^|,)\s*Basic\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -196,7 +199,10 @@ class RedfishTransport:
         """PATCH with If-Match where there is an ETag.
 
         AMI, Supermicro, HPE and Lenovo want one; some of them then compare a weak tag with a strong one and refuse what
-        they handed out. So: as given, then without its ``W/``, then without If-Match.
+        they handed out. So: as given, then without its ``W/``, then without If-Match; and only while the resource
+        still has the tag that was refused, or none.
+
+        :raises Conflict: ``precondition_failed`` where somebody else has changed the resource meanwhile.
         """
         ladder: list[str | None] = [etag] if etag else []
         if etag and etag.startswith("W/"):
@@ -206,9 +212,20 @@ class RedfishTransport:
             try:
                 return self._write("PATCH", path, body, {"If-Match": tag} if tag else {}, deadline)
             except Conflict as problem:
-                if problem.code != "precondition_failed" or tag is None:
+                if problem.code != "precondition_failed" or tag is None or self._is_changed(path, tag, deadline):
                     raise
         raise AssertionError("not reached")
+
+    def _is_changed(self, path: str, tag: str, deadline: Deadline) -> bool:
+        """Whether the resource has another tag by now. Header and body need not show the same one."""
+        if tag == "*":
+            return False
+        try:
+            body, response = self._get(path, deadline)
+        except (NotFound, Unsupported):
+            return False
+        fresh = {text(response.getheader("etag")), text(body.get("@odata.etag"))} - {None, ""}
+        return bool(fresh) and tag.removeprefix("W/") not in {str(one).removeprefix("W/") for one in fresh}
 
     def delete(self, path: str, deadline: Deadline, body: Mapping[str, Any] | None = None) -> Answer:
         """:param body: annotations such as ``@Redfish.OperationApplyTime``; nearly always there is none."""
@@ -393,14 +410,14 @@ class RedfishTransport:
             status = response.status
             if status < 400:
                 return response
-            if status == 401 and not login and not renewed and self._renew():
+            if status == 401 and not login and not renewed and self._renew(response):
                 renewed = True
                 continue
             if status == 406 and path not in self._drop_identity:
                 self._drop_identity.add(path)  # HPE serves its registries compressed or not at all
                 continue
             problem = self._problem(response, method, path)
-            after = response.retry_after if status in (429, 503) else None
+            after = response.retry_after if status in (409, 412, 429, 503) else None
             if after is not None:
                 problem.details["retry_after"] = after
             if after is None or after < 0 or after >= deadline.remaining():
@@ -408,14 +425,15 @@ class RedfishTransport:
             # a refusal with a time is an invitation: nothing was done, so a write may be repeated too
             self._sleep(after + random.uniform(0, 0.1))  # noqa: S311  jitter
 
-    def _renew(self) -> bool:
+    def _renew(self, response: RestResponse) -> bool:
         """After a 401: whether another way of proving who we are is left."""
         if self._logged_in:  # the session ran out (30 s of silence on DGX and HPE)
             self._logged_in = False
             return True
-        if self._auth == "auto":  # basic authentication is switched off here
-            self._auth = "session"
+        if self._auth == "auto" and not _BASIC.search(text(response.getheader("www-authenticate")) or ""):
+            self._auth = "session"  # basic authentication is switched off here
             return True
+        # where basic is offered the pair itself was refused: a login with it would count a second time
         return False
 
     def _send_once(
