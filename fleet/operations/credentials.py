@@ -135,9 +135,9 @@ def propose(session: Session, actor: Actor, server: str, wanted: Proposal) -> Se
                 answer=f"proposal {stored.proposal} since {clock.rfc3339(stored.proposed_at)}",
                 next="end that change first: confirm it after a login with it, or withdraw it",
             )
-        return _open(stored, row.id, row.name)
+        return _answer_again(session, actor, row, stored)
     if _is_fresh(stored, now, wanted.older_than_s):
-        return _open(stored, row.id, row.name)
+        return _answer_again(session, actor, row, stored)
     stored.proposal = new_id("prop")
     stored.proposed_at = now
     stored.proposed_username = None if wanted.username in (None, stored.username) else wanted.username
@@ -153,15 +153,16 @@ def confirm(session: Session, actor: Actor, server: str, proposal: str) -> Secre
     row, stored = _changing(session, actor, server)
     found = _of_proposal(stored, row, proposal)
     password = _proposed_password(found, row.id)
-    if password is not None:
-        if found.imported is None:
-            old = secrets.decrypt(found.key_id, found.nonce, found.ciphertext, row.id)
-            found.imported = secrets.fingerprint(f"{found.username}:{old}", row.id)
-        found.username = _proposed_name(found)
-        found.key_id, found.nonce, found.ciphertext = secrets.encrypt(password, row.id)
-        found.rotated_at = clock.now(session)
-        _forget_proposed(found)
-        _audit(session, actor, "credential.confirm", row, found)
+    if password is None:
+        return _answer_again(session, actor, row, found)
+    if found.imported is None:
+        old = secrets.decrypt(found.key_id, found.nonce, found.ciphertext, row.id)
+        found.imported = secrets.fingerprint(f"{found.username}:{old}", row.id)
+    found.username = _proposed_name(found)
+    found.key_id, found.nonce, found.ciphertext = secrets.encrypt(password, row.id)
+    found.rotated_at = clock.now(session)
+    _forget_proposed(found)
+    _audit(session, actor, "credential.confirm", row, found)
     return _open(found, row.id, row.name)
 
 
@@ -169,11 +170,18 @@ def withdraw(session: Session, actor: Actor, server: str, proposal: str) -> Secr
     """The proposed password is not at the BMC and shall not get there; the one in force stays."""
     row, stored = _changing(session, actor, server)
     found = _of_proposal(stored, row, proposal)
-    if found.proposed_ciphertext is not None:
-        _forget_proposed(found)
-        _audit(session, actor, "credential.withdraw", row, found)
-        found.proposal = None
+    if found.proposed_ciphertext is None:
+        return _answer_again(session, actor, row, found)
+    _forget_proposed(found)
+    _audit(session, actor, "credential.withdraw", row, found)
+    found.proposal = None
     return _open(found, row.id, row.name)
+
+
+def _answer_again(session: Session, actor: Actor, server: Server, stored: Credential) -> Secret:
+    """Nothing changes, and the answer opens a secret all the same: that is a reading of it."""
+    audit.record(session, actor, "credential.read", server.id, {"server": server.name})
+    return _open(stored, server.id, server.name)
 
 
 def _is_fresh(stored: Credential, now: datetime, older_than_s: int | None) -> bool:

@@ -80,6 +80,21 @@ def test_confirming_twice_holds_once_and_an_old_confirmation_changes_nothing(fle
     assert read(fleet).proposed_password == second.proposed_password
 
 
+def test_every_answer_that_opens_a_password_is_audited(fleet: Site) -> None:
+    def readings() -> int:
+        with fleet.database.reading() as session:
+            return len(session.scalars(select(AuditEntry).where(AuditEntry.action == "credential.read")).all())
+
+    first = propose(fleet)
+    assert first.proposal and readings() == 0, "a proposal has a line of its own"
+    assert propose(fleet).password and readings() == 1
+    assert confirm(fleet, first.proposal).password and readings() == 1
+    assert confirm(fleet, first.proposal).password and readings() == 2
+    assert withdraw(fleet, first.proposal).password and readings() == 3
+    assert propose(fleet, older_than_s=3600).password and readings() == 4
+    assert actions(fleet) == ["credential.propose", "credential.confirm"]
+
+
 def test_a_withdrawn_proposal_leaves_the_password_in_force(fleet: Site) -> None:
     proposed = propose(fleet)
     assert proposed.proposal
