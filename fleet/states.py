@@ -166,6 +166,8 @@ _NAMES: dict[type[Any], str] = {
 QUOTA_STATES = ("pending", "scheduled", "reserved", "provisioning", "active", "suspended")
 WORKFLOW_ENDED = frozenset({"succeeded", "failed", "cancelled", "timed_out"})
 WORKFLOW_OPEN = frozenset(WORKFLOW) - WORKFLOW_ENDED
+# Whoever was in one of these may carry something of a tenant's: only a clean that ended well takes that away.
+LEAVES_TRACES = frozenset({"provisioning", "active", "suspended", "cleaning", "failed"})
 # Where an operator may put a server. `inspecting` ends a maintenance: the inspection that follows offers the server
 # again; quarantine is left by a clean.
 OPERATORS_STATES = ("maintenance", "quarantined", "retired", "inspecting")
@@ -231,6 +233,10 @@ def transition(
         )
     )
     if isinstance(entity, Server):
+        if to in LEAVES_TRACES:
+            entity.needs_clean = True
+        elif (previous, to) == ("cleaning", "available"):
+            entity.needs_clean = False
         _gpus_follow(session, entity, actor, reason, workflow_id)
 
 

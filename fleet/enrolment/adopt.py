@@ -128,11 +128,7 @@ def _expect_adoptable(session: Session, row: Server) -> list[Gpu]:
             next="a server that nobody uses is allocated; one that is in use is imported anew and inspected with "
             "enrol=false",
         )
-    held = session.scalar(
-        select(AllocationServer.allocation_id).where(
-            AllocationServer.server_id == row.id, AllocationServer.released_at.is_(None)
-        )
-    )
+    held = lookup.holder(session, row)
     if held is not None:
         raise Conflict(f"{row.name} is held by {held}", host=row.name)
     gpus = [gpu for gpu in row.gpus if gpu.kind == "gpu" and gpu.status != "absent"]

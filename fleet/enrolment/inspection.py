@@ -30,10 +30,11 @@ def record_inspection(session: Session, actor: Actor, server: str, facts: dict[s
     """What an inspection saw: the `bmc` of `bmc_info` (as it is, or under the key `bmc`) and `nics`
     `[{mac, neighbor, …}]`.
 
-    An enrolled server is available afterwards, or quarantined with the reason: what a rule says against it, or the
-    parts that are not as its class has them. With `enrol: false` it stays enrolled (to be adopted). One in another
-    state gets newer facts; an available one that fails is quarantined, one that somebody uses is only reported. A
-    server in maintenance stays there, unless the part was seen that an announcement had sent it there for.
+    An enrolled server is available afterwards, or quarantined with the reason: what a rule says against it, the parts
+    that are not as its class has them, or that it was in use and has not been cleaned since. With `enrol: false` it
+    stays enrolled (to be adopted). One in another state gets newer facts; an available one that fails is quarantined,
+    one that somebody uses is only reported. A server in maintenance stays there, unless the part was seen that an
+    announcement had sent it there for.
 
     Unknown (null) never overwrites known. Raises Conflict when the serial number is another machine's, or changed
     without an announced exchange of the board.
@@ -106,11 +107,26 @@ def _settle_state(
     if row.status == "inspecting" and workflows.open_on_server(session, row):
         # a clean of a server that was in maintenance goes through this state: it is the workflow's
         return
-    if findings and row.status in STOPPABLE:
-        reason = f"{parts.INSPECTION}{'; '.join(findings)}"
+    if row.status not in STOPPABLE:
+        return
+    unclean = _unclean(session, row)
+    if findings:
+        reason = f"{parts.INSPECTION}{'; '.join([*findings, *unclean])}"
         states.transition(session, row, "quarantined", actor, reason)
+    elif unclean:
+        # no finding of the hardware: an exchanged part does not lift this one
+        states.transition(session, row, "quarantined", actor, unclean[0])
     elif row.status == "inspecting":
         states.transition(session, row, "available", actor, "inspected")
+
+
+def _unclean(session: Session, row: Server) -> list[str]:
+    """Why the server cannot be offered whatever its parts are: somebody holds it, or it was not cleaned since."""
+    holder = lookup.holder(session, row)
+    if holder is None and not row.needs_clean:
+        return []
+    why = f"{holder} still holds it" if holder is not None else "it was in use and has not been cleaned since"
+    return [f"{why}: palebluedot server clean {row.name}"]
 
 
 # -- the list, the rules, the class ------------------------------------------------------------------------------------

@@ -19,6 +19,8 @@ from fleet.models.server_nic import ServerNic
 class Server(Timestamps, Base):
     """`name` is the inventory_hostname: a DNS label that never changes. `bmc_ip` may be IPv4, IPv6 or a name.
 
+    `needs_clean`: somebody may have left something on it; only a clean that ended well takes that away.
+
     `gpu_count`, `gpu_model` and `gpu_memory_gb` repeat what the GPUs say, so that placement is one indexed query.
     """
 
@@ -46,6 +48,7 @@ class Server(Timestamps, Base):
     hands_off: Mapped[bool] = mapped_column(default=False)
     hands_off_reason: Mapped[str | None] = mapped_column(String(1024))
     warm: Mapped[bool] = mapped_column(default=False)
+    needs_clean: Mapped[bool] = mapped_column(default=False)
 
     rack: Mapped[str | None] = mapped_column(String(NAME_LENGTH))
     pool: Mapped[str | None] = mapped_column(String(NAME_LENGTH))

@@ -26,6 +26,15 @@ def server(session: Session, reference: str, lock: bool = False) -> Server:
     return found
 
 
+def holder(session: Session, server: Server) -> str | None:
+    """The allocation that has not given the server back yet."""
+    return session.scalar(
+        select(AllocationServer.allocation_id).where(
+            AllocationServer.server_id == server.id, AllocationServer.released_at.is_(None)
+        )
+    )
+
+
 def allocation(session: Session, actor: Actor, identifier: str, lock: bool = False) -> Allocation:
     """By id; users see their own, a job's token that of its workflow."""
     found = session.get(Allocation, identifier, with_for_update=lock or None, populate_existing=lock)

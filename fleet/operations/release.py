@@ -110,11 +110,7 @@ def start_clean(session: Session, actor: Actor, server: str, executor: str = "se
             host=row.name,
             next="wait until it has ended",
         )
-    held_by = session.scalar(
-        select(AllocationServer.allocation_id).where(
-            AllocationServer.server_id == row.id, AllocationServer.released_at.is_(None)
-        )
-    )
+    held_by = lookup.holder(session, row)
     networks.take_service_addresses(session, [row], held_by)
     template = templates.find(session, get_settings().erase_template, kind="erase")
     workflow = workflows.create(

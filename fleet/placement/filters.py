@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, exists, func
 
-from fleet.models import Alert, Server
+from fleet.models import Alert, AllocationServer, Server
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +28,14 @@ def for_request(gpus_per_server: int, gpu_model: str | None) -> list[Filter]:
     held_back = exists().where(
         Alert.server_id == Server.id, Alert.status == "firing", Alert.prevents_allocations.is_(True)
     )
+    held = exists().where(AllocationServer.server_id == Server.id, AllocationServer.released_at.is_(None))
     filters = [Filter("size", f"they do not have {gpus_per_server} GPUs", Server.gpu_count == gpus_per_server)]
     if gpu_model is not None:
         filters.append(Filter("model", f"their GPUs are not {gpu_model}", model_matches(gpu_model)))
     return [
         *filters,
         Filter("state", "they are not available", Server.status == "available"),
+        Filter("held", "an allocation still holds them", ~held),
         Filter("hands_off", "somebody asked for hands off", Server.hands_off.is_(False)),
         Filter("health", "an alert prevents allocations", ~held_back),
     ]

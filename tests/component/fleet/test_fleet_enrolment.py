@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from fleet import errors, settings
+from fleet import errors, settings, states
 from fleet.actor import SYSTEM, Actor
 from fleet.enrolment import adopt, expected, importing, inspection, parts, rules, topology
 from fleet.enrolment.adopt import AdoptRequest
@@ -23,7 +23,7 @@ from fleet.models import (
     Server,
     ServerNic,
 )
-from fleet.operations import lookup, register, release, users
+from fleet.operations import claim, lookup, register, release, users
 from fleet.rundoc import build
 from tests.component.fleet.support import Site, bmc_facts
 
@@ -98,6 +98,11 @@ def site_with(fleet: Site) -> Callable[..., Site]:
 def look(site: Site, facts: dict[str, Any], server: str = "new", **top: Any) -> Server:
     with site.database.transaction() as session:
         return inspection.record_inspection(session, SYSTEM, server, {"bmc": facts, **top})
+
+
+def server_of(site: Site, name: str = "new") -> Server:
+    with site.database.reading() as session:
+        return lookup.server(session, name)
 
 
 def config(site: Site, server: str = "new") -> HardwareConfig:
@@ -593,6 +598,60 @@ def test_a_server_in_use_is_adopted_and_released_as_any_other(site_with: Callabl
         assert session.get_one(Allocation, allocation.id).status == "released"
         assert lookup.server(session, "new").status == "available"
         assert users.quota_used(session, site.ada.id)["gpu_count"] == 0
+
+
+def test_a_wipe_that_failed_is_not_skipped_by_maintenance_and_an_inspection(site_with: Callable[..., Site]) -> None:
+    site = site_with(None)
+    look(site, facts_of(9), enrol=False)
+    allocation = adopt_new(site)
+    with site.database.transaction() as session:
+        release.start_release(session, site.ada, allocation.id)
+    job = site.claim_next()
+    site.step(job, "stop_monitoring", "new")
+    site.step(job, "secure_erase", "new", status="failed", error={"message": "the disk does not answer"})
+    with site.database.transaction() as session:
+        claim.surrender(session, job.id, job.fence, "ended")
+    assert (server_of(site).status, server_of(site).needs_clean) == ("failed", True)
+    for state in ("maintenance", "inspecting"):
+        with site.database.transaction() as session:
+            register.set_state(session, OPERATOR, "new", state, "another disk")
+    server = look(site, facts_of(9))
+    assert (server.status, server.status_reason) == (
+        "quarantined",
+        f"{allocation.id} still holds it: palebluedot server clean new",
+    )
+    assert config(site).facts is not None and config(site).findings == []
+    with site.database.transaction() as session:
+        release.start_clean(session, OPERATOR, "new")
+    site.finish(site.claim_next())
+    assert (server_of(site).status, server_of(site).needs_clean) == ("available", False)
+    with site.database.transaction() as session:
+        register.set_state(session, OPERATOR, "new", "maintenance", "another fan")
+        register.set_state(session, OPERATOR, "new", "inspecting", "done")
+    assert look(site, facts_of(9)).status == "available"
+
+
+def test_a_server_that_was_in_use_and_is_nobodys_now_waits_for_its_clean(fleet: Site) -> None:
+    with fleet.database.transaction() as session:
+        row = lookup.server(session, "gpu-01")
+        for state in ("reserved", "provisioning", "failed", "maintenance", "inspecting"):
+            states.transition(session, row, state, SYSTEM)
+    server = look(fleet, bmc_facts(1), "gpu-01")
+    assert (server.status, server.status_reason) == (
+        "quarantined",
+        "it was in use and has not been cleaned since: palebluedot server clean gpu-01",
+    )
+
+
+def test_an_exchanged_part_does_not_offer_a_server_that_was_not_cleaned(fleet: Site) -> None:
+    with fleet.database.transaction() as session:
+        row = lookup.server(session, "gpu-01")
+        for state in ("reserved", "provisioning", "failed", "maintenance", "inspecting"):
+            states.transition(session, row, state, SYSTEM)
+    server = look(fleet, with_gpu(1, 3, "NEW3"), "gpu-01")
+    assert (server.status_reason or "").startswith("inspection: GPU 3")
+    exchange(fleet, "gpu", "GPU000103", "NEW3")
+    assert look(fleet, with_gpu(1, 3, "NEW3"), "gpu-01").status == "quarantined"
 
 
 def test_quota_holds_for_adoption_unless_an_administrator_waives_it(site_with: Callable[..., Site]) -> None:

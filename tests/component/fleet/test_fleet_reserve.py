@@ -170,6 +170,15 @@ def test_hands_off_servers_are_left_out(fleet: Site) -> None:
         assert session.get_one(Server, allocation.server_id).name == "gpu-04"
 
 
+def test_a_server_that_somebody_still_holds_is_left_out(fleet: Site) -> None:
+    fleet.reserve(gpu_count=32)
+    with fleet.database.transaction() as session:
+        for server in session.scalars(select(Server)).all():
+            server.status = "available"
+    error = refused(fleet, errors.NoCapacity)
+    assert {line["filter"]: line["removed"] for line in error.detail["placement"]["filters"]}["held"] == 4
+
+
 def test_a_server_with_a_preventing_alert_is_left_out(fleet: Site) -> None:
     with fleet.database.transaction() as session:
         for server in session.scalars(select(Server)).all():

@@ -14,10 +14,10 @@ from sqlalchemy.exc import DBAPIError
 
 from fleet import clock, db, errors, settings
 from fleet.actor import SYSTEM
-from fleet.models import Base, LeaderLease, User
-from fleet.operations import leader, users
+from fleet.models import Allocation, AllocationServer, Base, LeaderLease, Server, User
+from fleet.operations import leader, lookup, templates, users
 from tests.component.fleet.conftest import Backend
-from tests.component.fleet.support import Site
+from tests.component.fleet.support import Site, build, users_of
 
 
 def test_the_migrations_make_what_the_models_say(database: db.Database) -> None:
@@ -39,6 +39,37 @@ def test_upgrading_twice_and_going_back_to_nothing(backend: Backend, site: setti
         assert set(inspect(connection).get_table_names()) == {"alembic_version"}
     record.dispose()
     db.upgrade(url)
+    backend.drop(url)
+
+
+def test_servers_that_were_in_use_before_the_record_knew_of_cleans_need_one(
+    backend: Backend, site: settings.Settings
+) -> None:
+    url = backend.copy("empty", db.upgrade)
+    record = db.Database(url)
+    build(record, inspect=False)
+    kept = users_of(record)
+    with record.transaction() as session:
+        for number, state in enumerate(("active", "maintenance", "quarantined", "available"), 1):
+            server = lookup.server(session, f"gpu-{number:02d}")
+            server.status = state
+            if state in ("maintenance", "available"):
+                allocation = Allocation(user_id=kept.ada.id, status="released", template_id=templates.find(
+                    session, "ubuntu-24.04", None, kind="os").id, requested_by=kept.ada.id, gpu_count=8, server_count=1,
+                    memory_gb=0, storage_gb=0, parameters={}, ssh_keys=[], kind="server", executor="service",
+                    start_time=clock.utcnow())  # fmt: skip
+                session.add(allocation)
+                session.flush()
+                session.add(AllocationServer(allocation_id=allocation.id, server_id=server.id, rank=0,
+                                             state="released", released_at=clock.utcnow()))  # fmt: skip
+    record.dispose()
+    command.downgrade(db.alembic_config(url), "0003_enrolment")
+    db.upgrade(url)
+    record = db.Database(url)
+    with record.reading() as session:
+        found = {row.name: row.needs_clean for row in session.scalars(select(Server))}
+    assert found == {"gpu-01": True, "gpu-02": True, "gpu-03": False, "gpu-04": False}
+    record.dispose()
     backend.drop(url)
 
 
