@@ -20,6 +20,8 @@ from fleet.operations import lookup, workflows
 
 # states in which a finding takes a server out of the pool; what somebody uses is only reported
 STOPPABLE = frozenset({"inspecting", "available"})
+# states in which another serial number is another machine, whatever was announced
+IN_USE = frozenset({"reserved", "provisioning", "active", "suspended"})
 PART_LISTS = ("dimms", "drives", "adapters", "links", "nics")
 MOST_PARTS = 1024
 MOST_GPUS = 128
@@ -58,7 +60,7 @@ def record_inspection(session: Session, actor: Actor, server: str, facts: dict[s
     _identity(row, bmc)
     notes: list[str] = []
     findings: list[str] = []
-    seen = _interfaces(session, row, config, nics, notes)
+    seen = _interfaces(session, actor, row, config, nics, notes)
     if isinstance(bmc.get("gpus"), list):
         findings += _gpus(session, row, actor, bmc["gpus"], replaced)
     current = {**bmc, **({"nics": seen} if seen is not None else {})}
@@ -88,8 +90,10 @@ def _identity(row: Server, bmc: dict[str, Any]) -> None:
 
 
 def _accept_board(session: Session, actor: Actor, server: Server, serial: str | None) -> list[PartReplacement]:
-    """Another serial number of the machine, where an exchange of its board was announced."""
+    """Another serial number of the machine, where an exchange of its board was announced and nobody uses it."""
     if not serial or server.serial_number in (None, serial):
+        return []
+    if server.status in IN_USE or lookup.holder(session, server) is not None:
         return []
     found = parts.announced(session, server, "board", server.serial_number, serial)
     if found is None:
@@ -353,7 +357,7 @@ def _config(session: Session, server: Server, bmc: dict[str, Any]) -> HardwareCo
 
 
 def _interfaces(
-    session: Session, server: Server, config: HardwareConfig, nics: Any, notes: list[str]
+    session: Session, actor: Actor, server: Server, config: HardwareConfig, nics: Any, notes: list[str]
 ) -> list[dict[str, Any]] | None:
     """What the interfaces saw, without those whose MAC address is none; a BMC's nonsense is noted and costs nothing."""
     if not isinstance(nics, list):
@@ -376,7 +380,7 @@ def _interfaces(
             row.observed = seen[row.mac]
             place = topology.neighbour(seen[row.mac])
             if place is not None:
-                topology.hear(session, row, *place)
+                topology.hear(session, actor, server, row, *place)
     return good
 
 

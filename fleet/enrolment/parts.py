@@ -6,6 +6,7 @@ serial number of the machine itself is refused: it may be another machine.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import select
@@ -31,6 +32,7 @@ KINDS = ("gpu", "board", "dimm", "drive", "nic")
 LISTED = {"dimm": "dimms", "drive": "drives", "nic": "adapters"}
 # how a quarantine that an inspection began is told from an operator's
 INSPECTION = "inspection: "
+COUNTS_FOR = timedelta(days=14)
 
 
 def announce(
@@ -42,7 +44,8 @@ def announce(
     new_serial: str | None,
     reason: str,
 ) -> PartReplacement:
-    """Say that a part is (or will be) exchanged. Announced again, the same announcement changes.
+    """Say that a part is (or will be) exchanged. Announced again, the same announcement changes. It counts for
+    `COUNTS_FOR`: a forgotten one must not let a part in that nobody expects.
 
     A server that an inspection has quarantined goes into maintenance, and is offered again by the inspection that sees
     the exchange and finds nothing else. Raises Conflict `held_by_allocation` for a GPU or board that somebody uses.
@@ -73,6 +76,7 @@ def announce(
     found.new_serial = new_serial
     found.reason = reason[:1024]
     found.announced_by = actor.username
+    found.created_at = clock.now(session)
     if row.status == "quarantined" and (row.status_reason or "").startswith(INSPECTION):
         found.resume = True
         states.transition(session, row, "maintenance", actor, f"{kind} {old_serial} is being replaced: {reason}")
@@ -182,7 +186,7 @@ def of_server(session: Session, actor: Actor, server: str) -> list[PartReplaceme
 
 
 def open_ones(session: Session, server: Server, *kinds: str) -> list[PartReplacement]:
-    """What is announced and was not seen yet, oldest first."""
+    """What was announced lately and was not seen yet, oldest first."""
     return list(
         session.scalars(
             select(PartReplacement)
@@ -190,10 +194,17 @@ def open_ones(session: Session, server: Server, *kinds: str) -> list[PartReplace
                 PartReplacement.server_id == server.id,
                 PartReplacement.kind.in_(kinds),
                 PartReplacement.accepted_at.is_(None),
+                PartReplacement.created_at > clock.now(session) - COUNTS_FOR,
             )
             .order_by(PartReplacement.id)
         )
     )
+
+
+def decided_by_hand(session: Session, server: Server) -> None:
+    """Somebody put the server where it is: no announcement takes it out of there any more."""
+    for found in open_ones(session, server, *KINDS):
+        found.resume = False
 
 
 def announced(session: Session, server: Server, kind: str, old: str | None, new: str) -> PartReplacement | None:

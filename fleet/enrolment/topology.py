@@ -16,6 +16,9 @@ from fleet.enrolment import values
 from fleet.models import Server, ServerNic, Switch
 from fleet.operations import lookup
 
+# states in which nobody but this service speaks on a server's ports
+FILLED = frozenset({"enrolled", "inspecting"})
+
 
 @dataclass(slots=True)
 class Port:
@@ -38,15 +41,22 @@ class Topology:
     conflicts: list[str] = field(default_factory=list)
 
 
-def hear(session: Session, nic: ServerNic, switch: str, port: str | None) -> None:
+def hear(
+    session: Session, actor: Actor, server: Server, nic: ServerNic, switch: str, port: str | None, sure: bool = True
+) -> None:
     """What LLDP says of one interface's other end; fills in the cabling where the record has none and the port is free.
 
-    A contradiction stays one: `read` names it, a person decides.
+    A contradiction stays one: `read` names it, a person decides. Nothing is filled in of a server that somebody uses
+    or used (its tenant can say what it likes on the wire), nor of an interface that was heard elsewhere or (not
+    `sure`) on several ports.
     """
+    elsewhere = nic.lldp_port is not None and (nic.lldp_switch, nic.lldp_port) != (switch, port)
     nic.lldp_switch = switch[:128]
     nic.lldp_port = port[:128] if port else None
     nic.lldp_seen_at = clock.now(session)
-    if nic.switch_id is not None or port is None:
+    if nic.switch_id is not None or port is None or elsewhere or not sure:
+        return
+    if server.status not in FILLED or server.needs_clean:
         return
     known = session.scalar(select(Switch).where(Switch.name == switch))
     if known is None:
@@ -58,6 +68,8 @@ def hear(session: Session, nic: ServerNic, switch: str, port: str | None) -> Non
     if taken is None:
         nic.switch_id = known.id
         nic.switch_port = nic.lldp_port
+        detail = {"server": server.name, "mac": nic.mac, "switch": known.name, "port": nic.switch_port}
+        audit.record(session, actor, "topology.filled", nic.id, detail)
         session.flush()
 
 
@@ -81,6 +93,10 @@ def heard_by_switch(session: Session, actor: Actor, switch: str, ports: list[dic
     if row is None:
         raise lookup.missing("switch", switch)
     stored, unknown = 0, []
+    heard_on: dict[str | None, set[str]] = defaultdict(set)
+    for entry in ports:
+        for raw in entry["macs"]:
+            heard_on[values.mac(raw)].add(entry["interface"])
     for entry in ports:
         for raw in entry["macs"]:
             mac = values.mac(raw)
@@ -88,7 +104,8 @@ def heard_by_switch(session: Session, actor: Actor, switch: str, ports: list[dic
             if nic is None:
                 unknown.append(str(raw))
                 continue
-            hear(session, nic, row.name, entry["interface"])
+            server = session.get_one(Server, nic.server_id)
+            hear(session, actor, server, nic, row.name, entry["interface"], sure=len(heard_on[mac]) == 1)
             stored += 1
     audit.record(session, actor, "topology.heard", row.id, {"switch": row.name, "stored": stored})
     session.flush()

@@ -7,6 +7,7 @@ from sqlalchemy.orm.attributes import flag_modified
 
 from fleet import audit, clock, states
 from fleet.actor import OPERATORS, Actor
+from fleet.enrolment import parts
 from fleet.enrolment.importing import Imported, import_document, import_fleet
 from fleet.enrolment.inspection import record_inspection
 from fleet.errors import Invalid
@@ -69,6 +70,7 @@ def set_state(session: Session, actor: Actor, server: str, to: str, reason: str)
         known = ", ".join(states.OPERATORS_STATES)
         raise Invalid(f"{to!r} is not one of {known}", code="invalid_state", host=row.name)
     states.transition(session, row, to, actor, reason)
+    parts.decided_by_hand(session, row)
     audit.record(session, actor, "server.state", row.id, {"server": row.name, "state": to, "reason": reason})
     session.flush()
     return row

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
-from fleet import errors, settings, states
+from fleet import clock, errors, settings, states
 from fleet.actor import SYSTEM, Actor
 from fleet.enrolment import adopt, expected, importing, inspection, parts, rules, topology
 from fleet.enrolment.adopt import AdoptRequest
@@ -500,6 +501,36 @@ def test_an_announced_board_is_the_same_server(fleet: Site) -> None:
         look(fleet, {**bmc_facts(1), "serial_number": "BOARD3"}, "gpu-01")
 
 
+def test_an_announced_board_is_not_let_in_while_somebody_has_the_server(fleet: Site) -> None:
+    exchange(fleet, "board", "SN0001", "BOARD2")
+    facts = {**bmc_facts(1), "serial_number": "BOARD2"}
+    fleet.reserve()
+    with pytest.raises(errors.Conflict, match="the record says SN0001"):
+        look(fleet, facts, "gpu-01")
+    fleet.finish(fleet.claim_next())
+    with pytest.raises(errors.Conflict, match="the record says SN0001"):
+        look(fleet, facts, "gpu-01")
+
+
+def test_an_announcement_counts_for_two_weeks(fleet: Site) -> None:
+    facts = {**bmc_facts(1), "serial_number": "BOARD2"}
+    exchange(fleet, "board", "SN0001", "BOARD2")
+    with clock.travel(timedelta(days=15)):
+        with pytest.raises(errors.Conflict, match="the record says SN0001"):
+            look(fleet, facts, "gpu-01")
+        exchange(fleet, "board", "SN0001", "BOARD2")
+        assert look(fleet, facts, "gpu-01").serial_number == "BOARD2"
+
+
+def test_what_a_hand_decides_is_not_undone_by_an_exchange(fleet: Site) -> None:
+    assert look(fleet, with_gpu(1, 3, "NEW3"), "gpu-01").status == "quarantined"
+    exchange(fleet, "gpu", "GPU000103", None)
+    with fleet.database.transaction() as session:
+        register.set_state(session, OPERATOR, "gpu-01", "inspecting", "done")
+        register.set_state(session, OPERATOR, "gpu-01", "maintenance", "the fans too")
+    assert look(fleet, with_gpu(1, 3, "NEW3"), "gpu-01").status == "maintenance"
+
+
 @pytest.mark.parametrize(
     ("kind", "listed", "old"), [("dimm", "dimms", "D12"), ("drive", "drives", "V11"), ("nic", "adapters", "N1")]
 )
@@ -734,6 +765,51 @@ def test_what_a_switch_hears_is_stored_at_the_interfaces(fleet: Site) -> None:
         assert topology.read(session, OPERATOR).conflicts[0].startswith("gpu-02 02:00:00:00:00:02: cabled to leaf-1")
         with pytest.raises(errors.NotFound):
             topology.heard_by_switch(session, SYSTEM, "leaf-9", [])
+
+
+def without_cabling(site: Site, server: str) -> None:
+    with site.database.transaction() as session:
+        nic = lookup.server(session, server).nics[0]
+        nic.switch_id = nic.switch_port = None
+
+
+def heard(site: Site, *ports: tuple[str, str]) -> None:
+    with site.database.transaction() as session:
+        topology.heard_by_switch(session, SYSTEM, "leaf-1", [{"interface": on, "macs": [mac]} for on, mac in ports])
+
+
+def cabled_to(site: Site, server: str) -> str | None:
+    return server_nic(site, server).switch_port
+
+
+def server_nic(site: Site, server: str) -> ServerNic:
+    with site.database.reading() as session:
+        return lookup.server(session, server).nics[0]
+
+
+def test_lldp_does_not_cable_a_server_that_is_in_use_or_offered(fleet: Site) -> None:
+    without_cabling(fleet, "gpu-01")
+    heard(fleet, ("Ethernet1", "02:00:00:00:00:01"))
+    assert cabled_to(fleet, "gpu-01") is None and server_nic(fleet, "gpu-01").lldp_port == "Ethernet1"
+    fleet.active()
+    heard(fleet, ("Ethernet1", "02:00:00:00:00:01"))
+    nics = [{"mac": "02:00:00:00:00:01", "neighbor": "leaf-1", "neighbor_port": "Ethernet1"}]
+    look(fleet, bmc_facts(1), "gpu-01", nics=nics)
+    assert cabled_to(fleet, "gpu-01") is None
+
+
+def test_lldp_cables_a_new_server_from_one_port_only_and_says_so(site_with: Callable[..., Site]) -> None:
+    site = site_with(None)
+    heard(site, ("E8", "02:00:00:00:0b:01"), ("E9", "02:00:00:00:0b:01"))
+    assert cabled_to(site, "new") is None
+    # the port it is heard on now is not the one before
+    heard(site, ("E8", "02:00:00:00:0b:01"))
+    assert cabled_to(site, "new") is None
+    heard(site, ("E8", "02:00:00:00:0b:01"))
+    assert cabled_to(site, "new") == "E8"
+    with site.database.reading() as session:
+        (entry,) = session.scalars(select(AuditEntry).where(AuditEntry.action == "topology.filled"))
+    assert entry.detail == {"server": "new", "mac": "02:00:00:00:0b:01", "switch": "leaf-1", "port": "E8"}
 
 
 def test_two_servers_in_one_rack_unit_are_named(fleet: Site) -> None:
