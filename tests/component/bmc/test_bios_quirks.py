@@ -10,7 +10,12 @@ from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.base import Re
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.connect import open_bmc
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.operations import bios_attributes as bios
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish import tasks
-from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import BadAnswer, Conflict, InvalidInput
+from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import (
+    BadAnswer,
+    Conflict,
+    DeadlineExceeded,
+    InvalidInput,
+)
 from replay import Asked, Reply
 
 SYSTEM = "/redfish/v1/Systems/1"
@@ -228,3 +233,57 @@ def test_a_dell_that_is_locked_down_is_told_before_anything_is_written(start_rep
         assert caught.value.code == "lockdown" and not patches(bmc)
         # what is so already may be looked at
         assert not set_bios(bmc, {"BootMode": "Uefi"}, **options)["changed"]
+
+
+def paged(*pages: tuple[list[dict[str, Any]], int]) -> dict[str, Any]:
+    """An expanded queue: the jobs of each page and the count that it claims."""
+    where = [f"{JOBS}?$expand=*($levels=1)" + (f"&$skip={n}" if n else "") for n in range(len(pages))]
+    return {
+        path: {
+            "Members": [{"@odata.id": f"{JOBS}/{one['Id']}", **one} for one in jobs],
+            "Members@odata.count": count,
+            **({"Members@odata.nextLink": where[n + 1]} if n + 1 < len(pages) else {}),
+        }
+        for n, (path, (jobs, count)) in enumerate(zip(where, pages, strict=True))
+    }
+
+
+@pytest.mark.parametrize(
+    ("pages", "single"),
+    [
+        ([([job("Completed", id="JID_0")], 2), ([job("Scheduled")], 2)], False),
+        ([([], 1)], True),
+        ([([job("Completed", id="JID_0")], 2), ([], 2)], True),
+    ],
+    ids=["on the second page", "counted and not shown", "counted and not shown on the second page"],
+)
+def test_a_job_beyond_the_first_page_is_found(start_replay: Any, pages: Any, single: bool) -> None:
+    bmc = start_replay({**dell(job("Scheduled")), **paged(*pages)})
+    with pytest.raises(Conflict, match="JID_1: Scheduled"):
+        set_bios(bmc, {"ProcTurboMode": "Disabled"}, system_id="1")
+    assert (f"GET {JOBS}/JID_1" in bmc.requests()) is single
+
+
+@pytest.mark.parametrize("comes_back", [True, False])
+def test_a_task_is_not_over_because_its_bmc_is_starting(start_replay: Any, comes_back: bool) -> None:
+    """While it starts there is nothing at all, the service root included; then the task ends badly."""
+    starting = [1, 1, 1, 1]
+
+    def respond(asked: Asked) -> Reply | None:
+        if asked.path == TASK and (starting or not comes_back):
+            return Reply(404, {})
+        if asked.path == "/redfish/v1/" and (starting or not comes_back):
+            if starting:
+                starting.pop()
+            return Reply(404, {})
+        return Reply(200, {"TaskState": "Exception"}) if asked.path == TASK else None
+
+    bmc = start_replay(dell(), respond)
+    problem: Any = Refused if comes_back else DeadlineExceeded
+    with open_bmc(bmc.params(system_id="1")) as client, pytest.raises(problem):
+        tasks.wait_for(client, Task(TASK), 10 if comes_back else 1)  # type: ignore[arg-type]
+
+
+def test_a_task_that_is_gone_from_a_bmc_that_answers_has_ended(start_replay: Any) -> None:
+    with open_bmc(start_replay(dell()).params(system_id="1")) as client:
+        assert tasks.wait_for(client, Task(TASK), 10).state == "Completed"  # type: ignore[arg-type]

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.base import Refused
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.operations import bmc_power as power
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish import power as redfish_power
 from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import (
@@ -457,3 +458,93 @@ def test_turns_that_make_no_sense_are_refused_before_anything_is_sent(
     with pytest.raises(InvalidInput):
         power.run(server.bmc.params(state="on", wait=True, wait_timeout=5, **options), False)
     assert not server.bmc.asked
+
+
+# -- what is waited for after a restart
+
+TASK = "/redfish/v1/TaskService/Tasks/4"
+
+
+def test_a_restart_whose_task_fails_is_no_success(start_replay: Any) -> None:
+    states = ["Exception", "Running", "Running"]
+
+    class Tasked(Server):
+        def respond(self, asked: Asked) -> Reply | None:
+            if asked.path == TASK:
+                return Reply(200, {"TaskState": states.pop(), "Messages": [{"Message": "CPLD says no."}]})
+            return super().respond(asked)
+
+    server = Tasked(start_replay, "Contoso")
+    server.answer = lambda kind: Reply(202, {"@odata.id": TASK, "TaskState": "Running"})
+    with pytest.raises(Refused, match="CPLD says no"):
+        server.set("reset")
+    assert not states and server.kinds == ["ForceRestart"]
+
+
+def test_a_restart_without_a_task_is_seen_before_it_is_called_done(start_replay: Any) -> None:
+    """The server goes off some reads after the answer, and comes on again."""
+    states = ["On", "Off", "Off", "On", "On"]
+
+    class Slow(Server):
+        def respond(self, asked: Asked) -> Reply | None:
+            if asked.path == SYSTEM and self.kinds and states:
+                self.state = states.pop()
+            return super().respond(asked)
+
+        def carry_out(self, kind: str) -> None:
+            pass
+
+    server = Slow(start_replay, "Contoso")
+    assert server.set("cycle")["power_state"] == "On"
+    assert states == [], "On at the first look is the server that has not begun"
+
+
+def test_a_restart_that_shows_its_time_takes_one_read_and_one_without_a_sign_is_no_failure(
+    start_replay: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = Server(start_replay, "Contoso")
+    server.set("reset")
+    posted = server.bmc.requests().index(f"POST {RESET}")
+    assert server.bmc.requests()[posted + 1 :].count(f"GET {SYSTEM}") == 1
+    monkeypatch.setattr(redfish_power, "_SIGN_WITHIN_S", 0.3)
+    server.carry_out = lambda kind: None  # type: ignore[method-assign]
+    assert server.set("reset")["power_state"] == "On"
+
+
+@pytest.mark.parametrize("booted", [None, "2026-11-21T09:00:00Z"])
+def test_one_slow_answer_is_not_the_mains_going(start_replay: Any, booted: str | None) -> None:
+    server = Server(start_replay, "HPE")
+    server.system["Oem"] = {"Hpe": {"Actions": HPE_ACTIONS}}
+    server.oem = lambda asked: Reply(204)  # type: ignore[method-assign]
+    if booted:
+        server.manager["LastResetTime"] = booted
+    ordinary = server.bmc.respond
+    busy = [1, 1] if booted is None else [1, 1, 1, 1]
+
+    def respond(asked: Asked) -> Reply | None:
+        if asked.path == SYSTEM and server.posted and busy:
+            busy.pop()
+            return Reply(503, {})
+        return ordinary(asked)
+
+    server.bmc.respond = respond
+    with pytest.raises(DeadlineExceeded, match="nothing shows"):
+        server.set("ac_cycle", wait_timeout=3)
+    assert not busy
+
+
+def test_a_bmc_that_is_busy_for_long_was_away(start_replay: Any) -> None:
+    server = Server(start_replay, "HPE")
+    server.system["Oem"] = {"Hpe": {"Actions": HPE_ACTIONS}}
+    server.oem = lambda asked: Reply(204)  # type: ignore[method-assign]
+    ordinary = server.bmc.respond
+    busy = [1, 1, 1]
+
+    def respond(asked: Asked) -> Reply | None:
+        if asked.path == SYSTEM and server.posted and busy:
+            busy.pop()
+            return Reply(503, {})
+        return ordinary(asked)
+
+    server.bmc.respond = respond
+    assert server.set("ac_cycle", wait_timeout=5)["power_state"] == "On"

@@ -11,6 +11,8 @@ from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import Dead
 
 from lab.config import VENDORS
 
+RESET = "/redfish/v1/Managers/1/Actions/Manager.Reset"
+
 
 def ask(bmc: Any, check_mode: bool = False, **options: Any) -> dict[str, Any]:
     return reset.run(bmc.params(**{"wait": True, "wait_timeout": 20, **options}), check_mode)
@@ -129,3 +131,51 @@ def test_ipmi_has_a_cold_and_a_warm_reset(ipmi_bmc: Any, kind: str | None, word:
     entries = ipmi_bmc._loop.call(lambda: ipmi_bmc.machine.world.log.select(ipmi_bmc.machine.name, "ipmi"))
     assert [entry.action for entry in entries] == [command]
     assert ipmi_bmc.machine.bmc.resets == 1
+
+
+MANAGER = "/redfish/v1/Managers/1"
+
+
+@pytest.mark.parametrize(
+    ("busy", "times", "away"),
+    [
+        (2, None, False),
+        (3, None, True),
+        (5, ("10:00", "10:00"), False),
+        (5, ("10:00", "10:07"), True),
+    ],
+    ids=["slow once", "away for long", "the time is the old one", "the time is new"],
+)
+def test_a_slow_answer_alone_is_no_restart(
+    start_replay: Any, busy: int, times: tuple[str, str] | None, away: bool
+) -> None:
+    from replay import Reply
+
+    seen = {"ordered": False, "busy": 0}
+
+    def respond(asked: Any) -> Any:
+        if asked.path.endswith("Manager.Reset"):
+            seen["ordered"] = True
+            return Reply(200, {})
+        if asked.path != MANAGER:
+            return None
+        if seen["ordered"] and seen["busy"] < busy:
+            seen["busy"] += 1
+            return Reply(503, {})
+        body = {"@odata.id": MANAGER, "Id": "1", "ManagerType": "BMC", "Actions": {"#Manager.Reset": {"target": RESET}}}
+        return Reply(200, body | ({"LastResetTime": times[seen["ordered"]]} if times else {}))
+
+    bmc = start_replay(
+        {
+            "/redfish/v1": {"Vendor": "Contoso"},
+            "/redfish/v1/Systems": {"Members": [{"@odata.id": "/redfish/v1/Systems/1"}]},
+            "/redfish/v1/Systems/1": {"Id": "1", "Links": {"ManagedBy": [{"@odata.id": MANAGER}]}},
+        },
+        respond,
+    )
+    if away:
+        assert ask(bmc)["manager"]["id"] == "1"
+    else:
+        with pytest.raises(DeadlineExceeded):
+            ask(bmc, wait_timeout=3)
+    assert seen["busy"] == busy

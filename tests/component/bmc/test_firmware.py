@@ -438,3 +438,28 @@ def test_a_refusal_in_the_middle_of_an_upload_is_told_with_the_bmcs_words(raw_bm
     assert caught.value.code in ("refused", "answer_lost")
     if caught.value.code == "refused":
         assert "No room." in (caught.value.answer or "")
+
+
+@pytest.mark.parametrize("starts", [3, 1000])
+def test_a_bmc_that_is_starting_has_nothing_yet(start_replay: Any, image: Any, starts: int) -> None:
+    """It answers 404 for everything until it has started; one that goes on so says so at the end."""
+    left = [0]
+    resources = tree({"MultipartHttpPushUri": f"{SERVICE}/upload"}, HostBMC_0={"Version": "1"})
+
+    def respond(asked: Asked) -> Reply | None:
+        if asked.method == "POST" and asked.path.endswith("/upload"):
+            resources[f"{INVENTORY}/HostBMC_0"]["Version"] = "2"
+            left[0] = starts
+            return Reply(200, {})
+        if asked.method == "GET" and left[0]:
+            left[0] -= 1
+            return Reply(404, {})
+        return None
+
+    bmc = start_replay(resources, respond)
+    wanted = {"targets": ["HostBMC_0"], "version": "2", "image": image(HostBMC_0="2"), "wait_timeout": 3}
+    if starts == 3:
+        assert update(bmc, **wanted)["firmware"][0]["version"] == "2"
+    else:
+        with pytest.raises((NotFound, Unsupported)):
+            update(bmc, **wanted)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.base import Refused
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.base import AnswerLost, Refused
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.operations import storage_volume
 from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import (
     BadAnswer,
@@ -183,3 +183,24 @@ def test_called_done_and_not_there_is_an_error(start_replay: Any, monkeypatch: p
     with pytest.raises(BadAnswer) as caught:
         volume(bmc, system_id="1", name="system", raid_type="RAID1", drives=["0", "1"])
     assert caught.value.code == "not_applied"
+
+
+@pytest.mark.parametrize("options", [{"wait": False}, {"apply_time": "on_reset"}])
+def test_initialising_what_is_not_waited_for_is_refused(lab_bmc: Any, options: dict[str, Any]) -> None:
+    for check_mode in (True, False):
+        with pytest.raises(InvalidInput) as caught:
+            volume(lab_bmc, check_mode, initialize="fast", **MIRROR, **options)
+        assert caught.value.code == "initialize_waits"
+    assert not lab_bmc.writes()
+
+
+@pytest.mark.parametrize("answer", [Reply(201, {}), Reply(0)], ids=["never shown", "lost"])
+def test_an_initialisation_that_time_ran_out_for_is_named(
+    start_replay: Any, monkeypatch: pytest.MonkeyPatch, answer: Reply
+) -> None:
+    monkeypatch.setattr(storage_volume, "_SHOWS_WITHIN_S", 0.3)
+    bmc = start_replay(
+        a_controller(), lambda asked: answer if asked.path.endswith("/Volumes") and asked.method == "POST" else None
+    )
+    with pytest.raises((BadAnswer, AnswerLost), match=r"has not been initialised \(fast\)"):
+        volume(bmc, system_id="1", name="system", raid_type="RAID1", drives=["0", "1"], initialize="fast")

@@ -20,14 +20,18 @@ from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.facets.firmwar
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish.firmware import RedfishFirmware
 from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import (
     BadAnswer,
+    Conflict,
     InvalidInput,
     NotFound,
     PaleBlueDotError,
+    Unsupported,
 )
 from ansible_collections.palebluedot.gpu.plugins.module_utils.waiting import Waiter
 
 # A BMC that answers and goes on showing the old version for so long will not show the new one by itself.
 _STAYS_OLD_S = 60.0
+# What one that is starting says: that it has nothing yet, or cannot do it now.
+_NOT_YET = (NotFound, Unsupported, Conflict)
 
 
 @dataclass(frozen=True)
@@ -156,20 +160,26 @@ def read_back(bmc: Bmc, firmware: Firmware, plan: Plan, seconds: float) -> list[
     old_since: float | None = None
     shown: list[Component] = []
     while True:
+        missing: PaleBlueDotError | None = None
         try:
             shown = firmware.components([one.id for one in plan.components])
         except PaleBlueDotError as problem:
-            if not problem.retryable or waiter.left <= 0:
+            if not (problem.retryable or isinstance(problem, _NOT_YET)):
                 raise
-            old_since = None
+            old_since, missing = None, problem
         else:
             present = {one.id for one in shown}
             if present >= set(plan.wanted) and not any(plan.is_old(one) for one in shown if one.id in plan.wanted):
                 return shown
-            old_since = waiter.waited if old_since is None else old_since
-            if waiter.waited - old_since >= _STAYS_OLD_S:
+            if not shown:
+                old_since = None  # an empty inventory is no old version
+            elif old_since is None:
+                old_since = waiter.waited
+            if old_since is not None and waiter.waited - old_since >= _STAYS_OLD_S:
                 break
         if not waiter.pause():
+            if missing is not None:
+                raise missing
             break
     raise BadAnswer(
         "the BMC called the update a success and shows the old version",

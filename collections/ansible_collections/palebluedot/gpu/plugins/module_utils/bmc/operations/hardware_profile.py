@@ -19,9 +19,11 @@ from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.deadline impor
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.parts import Part, parts_of
 from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import (
     BadAnswer,
+    Conflict,
     InvalidInput,
     NotFound,
     PaleBlueDotError,
+    Unsupported,
 )
 
 
@@ -124,18 +126,26 @@ def restart(bmc: Bmc, parts: Sequence[Part], left: Callable[[], float], waits: b
 def _read_back(bmc: Bmc, parts: Sequence[Part], seconds: float) -> None:
     """Wait until every part holds: POST takes minutes, in which a BMC shows old values, or none."""
 
+    problems: list[PaleBlueDotError] = []
+
     def missing() -> list[str]:
         found = []
+        problems.clear()
         for part in parts:
             try:
-                holds = part.holds()
-            except NotFound:
-                holds = False  # resources come and go while the server is in POST
+                with _about(part.name):
+                    holds = part.holds()
+            except (NotFound, Unsupported, Conflict) as problem:
+                # resources come and go while the server is in POST, and a BMC that is starting has none
+                problems.append(problem)
+                holds = False
             if not holds:
                 found.append(part.name)
         return found
 
     done, names = wait_until(missing, lambda names: not names, seconds)
+    if problems:
+        raise problems[-1]
     if not done:
         raise BadAnswer(
             f"the server has restarted and is not as the profile wants it: {', '.join(names)}",

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.base import Bmc, Task
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.base import AnswerLost, Bmc, Task
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.connect import open_bmc
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.deadline import wait_until
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.facets.storage import Controller, Storage, Volume
@@ -18,6 +18,7 @@ from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import (
     BadAnswer,
     Conflict,
     InvalidInput,
+    PaleBlueDotError,
     Unsupported,
 )
 
@@ -94,7 +95,8 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
 def plan_volume(bmc: Bmc, storage: Storage, entry: Mapping[str, Any], gone: frozenset[str] = frozenset()) -> Plan:
     """Find the volume by its name and check everything that the change would need.
 
-    :param entry: ``state``, ``controller``, ``name``, ``raid_type``, ``drives``, ``initialize``, ``apply_time``.
+    :param entry: ``state``, ``controller``, ``name``, ``raid_type``, ``drives``, ``initialize``, ``apply_time``,
+        ``wait``.
     :param gone: names of volumes whose drives will be free by then.
     :raises Conflict: a volume of that name is of another kind, or a drive is in use: nothing is ever remade or taken.
     """
@@ -125,7 +127,17 @@ def plan_volume(bmc: Bmc, storage: Storage, entry: Mapping[str, Any], gone: froz
             next="Erase a drive with the erase workflow.",
         )
     storage.check(controller, entry.get("initialize") if plan.present else None)
-    return Plan(entry, controller, found, _apply_time(bmc, controller, entry.get("apply_time")))
+    plan = Plan(entry, controller, found, _apply_time(bmc, controller, entry.get("apply_time")))
+    if plan.present and entry.get("initialize") and (plan.on_reset or not entry.get("wait", True)):
+        raise InvalidInput(
+            "a volume is initialised when it is there, and it is not waited for",
+            code="initialize_waits",
+            host=bmc.host,
+            tried=f"initialize={entry['initialize']} of volume {plan.name} on {controller.id}",
+            answer="it is made with the next restart" if plan.on_reset else "wait is false",
+            next="Leave initialize out, or use wait=true and apply_time=immediate where the controller offers it.",
+        )
+    return plan
 
 
 def _check_wanted(bmc: Bmc, controller: Controller, plan: Plan, gone: frozenset[str]) -> None:
@@ -210,26 +222,39 @@ def carry_out(bmc: Bmc, storage: Storage, plan: Plan, seconds: float | None) -> 
     def left() -> float:
         return max((seconds or 0) - (time.monotonic() - started), 1.0)
 
+    how = plan.entry.get("initialize") if plan.present else None
+    try:
+        task = _order(storage, plan)
+        if seconds is None or plan.on_reset:
+            return task, plan.found
+        task = storage.wait(task, left())
+        volume = read_back(bmc, storage, plan, left())
+        initialising = storage.initialize(volume, str(how)) if volume is not None and how else None
+    except PaleBlueDotError as problem:
+        if how and (problem.retryable or isinstance(problem, AnswerLost | BadAnswer)):
+            problem.next = (
+                f"The volume may be made and has not been initialised ({how}), which is never done to one that is "
+                f"there: initialise it on the controller, or delete it by its name first. {problem.next or ''}"
+            ).rstrip()
+        raise
+    if volume is not None and how:
+        task = storage.wait(initialising, left())
+    return task, volume
+
+
+def _order(storage: Storage, plan: Plan) -> Task | None:
     entry = plan.entry
-    if plan.present:
-        task = storage.create(
-            plan.controller,
-            name=plan.name,
-            raid_type=str(entry["raid_type"]),
-            drives=[str(drive) for drive in entry["drives"]],
-            apply_time=plan.apply_time,
-        )
-    else:
+    if not plan.present:
         if plan.found is None:
             raise AssertionError("what is absent already is not deleted")
-        task = storage.delete(plan.controller, plan.found, apply_time=plan.apply_time)
-    if seconds is None or plan.on_reset:
-        return task, plan.found
-    task = storage.wait(task, left())
-    volume = read_back(bmc, storage, plan, left())
-    if volume is not None and entry.get("initialize"):
-        task = storage.wait(storage.initialize(volume, str(entry["initialize"])), left())
-    return task, volume
+        return storage.delete(plan.controller, plan.found, apply_time=plan.apply_time)
+    return storage.create(
+        plan.controller,
+        name=plan.name,
+        raid_type=str(entry["raid_type"]),
+        drives=[str(drive) for drive in entry["drives"]],
+        apply_time=plan.apply_time,
+    )
 
 
 def read_back(bmc: Bmc, storage: Storage, plan: Plan, seconds: float) -> Volume | None:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish.client import RedfishBmc
 
 _BIOS = "BIOSConfiguration"
+# An iDRAC keeps 256 jobs and shows 50 of them in a page.
+_MOST_PAGES = 16
 
 
 def check_queue(bmc: RedfishBmc, deadline: Deadline) -> None:
@@ -66,13 +68,31 @@ def _waiting(bmc: RedfishBmc, deadline: Deadline) -> dict[str, Any] | None:
     path = bmc.profile(deadline).bios_jobs
     if path is None:
         return None
-    # one read instead of one for each of up to 256 jobs, where the iDRAC can
-    page = bmc.transport.get_optional(f"{path}?$expand=*($levels=1)", deadline) or {}
-    found = tables(page.get("Members"))
-    if not all("JobState" in member for member in found):
+    found = _expanded(bmc, path, deadline)
+    if found is None:
         members = [bmc.transport.get_optional(uri, deadline) or {} for uri in bmc.transport.members(path, deadline)]
         found = [{"@odata.id": f"{path}/{member.get('Id')}", **member} for member in members if member]
     for job in found:
         if text(job.get("JobType")) == _BIOS and text(job.get("JobState")) not in ENDED:
             return job
     return None
+
+
+def _expanded(bmc: RedfishBmc, path: str, deadline: Deadline) -> list[dict[str, Any]] | None:
+    """The whole queue by a read for each page instead of one for each job; None where that does not show all of it."""
+    found: dict[str, dict[str, Any]] = {}
+    seen: set[str] = set()
+    count: int | None = None
+    page_path: str | None = f"{path}?$expand=*($levels=1)"
+    while page_path is not None and page_path not in seen and len(seen) < _MOST_PAGES:
+        seen.add(page_path)
+        page = bmc.transport.get_optional(page_path, deadline) or {}
+        members = tables(page.get("Members"))
+        if not all("JobState" in member for member in members):
+            return None
+        found.update({str(member.get("@odata.id") or member.get("Id")): member for member in members})
+        count = integer(page.get("Members@odata.count")) or count
+        # some firmware keeps a next link on a page that already holds everything
+        whole = count is not None and len(found) >= count
+        page_path = None if whole else text(page.get("Members@odata.nextLink"))
+    return None if page_path is not None or len(found) < (count or 0) else list(found.values())

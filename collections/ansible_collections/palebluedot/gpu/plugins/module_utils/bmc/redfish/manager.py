@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.base import Task
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.deadline import Deadline
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.facets.manager import Manager, ManagerState
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish.away import Silence, is_slow
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish.tasks import task_of
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.values import dig, leaf, table, tables, text, texts
 from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import PaleBlueDotError, Unsupported
@@ -30,6 +32,8 @@ class RedfishManager(Manager):
         self._bmc = bmc
         self._path = ""
         self._last_reset: str | None = None
+        self._silence = Silence()
+        self._only_silent = False  # nothing but silence says that it was away
 
     @property
     def host(self) -> str:
@@ -74,10 +78,19 @@ class RedfishManager(Manager):
         return task_of(self._bmc.transport.post(target, {"ResetType": word}, deadline))
 
     def gone(self) -> bool:
-        deadline = Deadline(_LOOK_S)
-        status, body = self._bmc.transport.look(self._path, deadline)
-        if status is None or status in (401, 503):  # silent; forgotten our session; starting
+        began = time.monotonic()
+        try:
+            status, body = self._bmc.transport.look(self._path, Deadline(_LOOK_S))
+        except PaleBlueDotError as problem:
+            if not is_slow(problem):
+                return True
+            status = 503
+        if status == 401:  # it has forgotten our session
             return True
+        if status == 503:
+            self._only_silent = self._silence.goes_on(began)
+            return self._only_silent
+        self._silence.ends()
         restarted = text(body.get("LastResetTime"))
         return restarted is not None and self._last_reset is not None and restarted != self._last_reset
 
@@ -92,6 +105,8 @@ class RedfishManager(Manager):
                 if not problem.retryable and problem.code not in ("not_found", "forbidden"):
                     raise
                 return None
+        if self._only_silent and self._last_reset and text(body.get("LastResetTime")) == self._last_reset:
+            return None  # it was slow, and the restart is still to come
         state = _state(self._path, body)
         return None if state.state in ("Starting", "Updating", "Disabled") else state
 

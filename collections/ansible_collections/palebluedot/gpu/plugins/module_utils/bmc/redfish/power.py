@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,8 @@ from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.base import (
     Task,
 )
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.deadline import Deadline, wait_until
-from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish.tasks import task_of
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish.away import Silence, is_slow
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish.tasks import task_of, wait_for
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.values import dig, integer, leaf, table, text, texts
 from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import (
     BadAnswer,
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
 CHASSIS = "/redfish/v1/Chassis"
 # A BMC that says no may need this long to show that it was a yes.
 _SHOWS_WITHIN_S = 2.0
+# A restart is seen within this time, or not at all: many servers show On from beginning to end.
+_SIGN_WITHIN_S = 3.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 15.0
 # Without waiting for the state "not now" is still tried again: after an off several BMCs refuse an on for seconds.
 _PATIENCE_S = 60.0
@@ -93,8 +97,8 @@ class RedfishPower:
             state = PowerState.OFF
             task = self._reset(server, self._kind(server, action), state, patience)
         elif any(kind in server.offered for kind in at_once or ()):
-            state = PowerState.ON
             task = self._reset(server, self._kind(server, action), None, patience)
+            return task if wait_timeout is None else self._restarted(server, task, patience)
         else:
             # No such ResetType here: off has to be seen before on may follow, whether the caller would wait or not.
             state = PowerState.ON
@@ -169,8 +173,7 @@ class RedfishPower:
         def shows(system: dict[str, Any]) -> bool:
             if reach is not None:
                 return text(system.get("PowerState")) == reach.value
-            started = text(system.get("LastResetTime"))
-            return None not in (started, server.reset_at) and started != server.reset_at
+            return self._new_time(server, system)
 
         if reach is None and server.reset_at is None:
             return False
@@ -202,6 +205,36 @@ class RedfishPower:
                 answer=f"PowerState {last or 'unknown'}" + (f", task {task.uri}" if task and task.uri else ""),
                 next="Raise wait_timeout; a shutdown that the OS ignores needs state=off.",
             )
+
+    def _restarted(self, server: _Server, task: Task | None, patience: Deadline) -> Task | None:
+        """Wait for the end of a restart: a server that is On may not have begun with it.
+
+        :raises Refused: its task failed.
+        """
+        if task is not None and task.uri is not None:
+            task = wait_for(self._bmc, task, patience.remaining())
+        elif self._seen_to_restart(server, patience):
+            return task
+        self._wait_for(PowerState.ON, task, patience)
+        return task
+
+    def _seen_to_restart(self, server: _Server, patience: Deadline) -> bool:
+        """Whether it is On and has a new LastResetTime; False, at the latest in seconds, for any other sign or none."""
+
+        def sign(system: dict[str, Any]) -> bool:
+            return self._new_time(server, system) or power_state_of(system) is not PowerState.ON
+
+        try:
+            seconds = min(_SIGN_WITHIN_S, patience.remaining())
+            _seen, system = wait_until(lambda: self._look(patience), sign, seconds, sleep=self._bmc.sleep)
+        except PaleBlueDotError:
+            return False
+        return self._new_time(server, system) and power_state_of(system) is PowerState.ON
+
+    @staticmethod
+    def _new_time(server: _Server, system: dict[str, Any]) -> bool:
+        started = text(system.get("LastResetTime"))
+        return None not in (started, server.reset_at) and started != server.reset_at
 
     def _finished(self, task: Task | None) -> Task | None:
         """The task as it stands after the wait, as far as the BMC still knows it."""
@@ -323,18 +356,31 @@ class RedfishPower:
             return None
 
     def _see_it_gone(self, off_before: bool, booted: str | None, patience: Deadline) -> None:
-        """Wait for a sign that the mains were away: the BMC is silent or has started anew, or the power changes."""
+        """Wait for a sign that the mains were away: the BMC is silent or has started anew, or the power changes.
+
+        One that is only silent may be slow: its LastResetTime tells, where it has one.
+        """
         sign = PowerState.ON if off_before else PowerState.OFF
+        silence = Silence()
+        was_silent = False
 
         def gone() -> bool:
+            nonlocal was_silent
+            began = time.monotonic()
             short = Deadline(min(_ONE_LOOK_S, self._bmc.timeout, max(patience.remaining(), 1.0)))
             try:
                 if text(self._bmc.system(short).get("PowerState")) == sign.value:
                     return True
-            except PaleBlueDotError:
-                return True
+            except PaleBlueDotError as problem:
+                if not is_slow(problem):
+                    return True
+                was_silent = silence.goes_on(began) or was_silent
+                return was_silent and booted is None
+            silence.ends()
+            if booted is None:
+                return False
             started = self._manager_reset_at()
-            return None not in (started, booted) and started != booted
+            return was_silent if started is None else started != booted
 
         if not wait_until(gone, bool, patience.remaining(), sleep=self._bmc.sleep)[0]:
             raise DeadlineExceeded(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.base import Refused, Task
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.deadline import Deadline, wait_until
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish.transport import ROOT
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.values import dig, integer, number, tables, text
 from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import DeadlineExceeded
 
@@ -44,10 +45,15 @@ def wait_for(bmc: RedfishBmc, task: Task, wait_timeout: float) -> Task:
     uri = task.uri
     patience = Deadline(wait_timeout)
     gone: dict[str, Any] = {"TaskState": "Completed"}
+    starting: dict[str, Any] = {}
 
     def read() -> dict[str, Any]:
-        found = bmc.transport.get_optional(uri, Deadline(min(bmc.timeout, max(patience.remaining(), 1.0))))
-        return gone if found is None else found
+        deadline = Deadline(min(bmc.timeout, max(patience.remaining(), 1.0)))
+        found = bmc.transport.get_optional(uri, deadline)
+        if found is not None:
+            return found
+        # a BMC that is starting has no service root either, and the task may be there again when it has
+        return gone if bmc.transport.get_optional(ROOT, deadline) is not None else starting
 
     done, found = wait_until(read, lambda body: _state(body) in ENDED, patience.remaining(), sleep=bmc.sleep)
     state = _state(found)
@@ -56,7 +62,7 @@ def wait_for(bmc: RedfishBmc, task: Task, wait_timeout: float) -> Task:
     facts: dict[str, Any] = {
         "host": bmc.host,
         "tried": f"waiting for the task {uri}",
-        "answer": f"TaskState {state}. {said}".strip(),
+        "answer": f"TaskState {state}. {said}".strip() if found else "404, and for the service root too",
     }
     if not done:
         raise DeadlineExceeded(

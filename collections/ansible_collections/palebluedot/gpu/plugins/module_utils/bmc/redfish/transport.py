@@ -299,18 +299,19 @@ class RedfishTransport:
         """The same account on a connection and session of its own."""
         return self._sibling(self._username, self._password)
 
-    def look(self, path: str, deadline: Deadline) -> tuple[int | None, dict[str, Any]]:
-        """Status and body of one read with the session that there is: none is opened, and nothing raises.
+    def look(self, path: str, deadline: Deadline) -> tuple[int, dict[str, Any]]:
+        """Status and body of one read with the session that there is: none is opened.
 
-        The status is None when no answer came, twice: some BMCs drop a connection that has been used before.
+        :raises PaleBlueDotError: no answer came, twice: some BMCs drop a connection that has been used before.
         """
-        for _try in range(2):
+        for last in (False, True):
             try:
                 response = self._send_once("GET", path, None, {}, deadline, harmless=True)
                 return response.status, self._body_of(response, "GET", path) if response.status == 200 else {}
             except PaleBlueDotError:
-                continue
-        return None, {}
+                if last:
+                    raise
+        raise AssertionError("not reached")
 
     def log_in(self, deadline: Deadline) -> None:
         """Prove who we are with one try, and do nothing else.
