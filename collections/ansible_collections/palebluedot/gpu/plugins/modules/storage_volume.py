@@ -51,6 +51,7 @@ options:
   initialize:
     description:
       - How a new volume is initialised. One that is there already is never initialised.
+      - It is refused where the volume is not waited for, with O(wait=false) or when it is made with the next restart.
     type: str
     choices: [fast, slow]
   apply_time:
