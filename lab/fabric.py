@@ -54,6 +54,7 @@ class Port:
     access_vlan: int | None = DEFAULT_VLAN
     native_vlan: int | None = None
     trunk_vlans: tuple[VlanRange, ...] = ()
+    aggregate: str | None = None  # the LAG that it is a member of
     machine: Cabled | None = None
     counters: Counters = field(default_factory=Counters)
     changed_at: float = 0.0  # clock.elapsed() when the link last changed

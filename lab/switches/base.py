@@ -37,10 +37,12 @@ class PortSettings:
     access_vlan: int | None = None
     native_vlan: int | None = None
     trunk_vlans: tuple[VlanRange, ...] = ()
+    aggregate: str | None = None
 
     @classmethod
     def of(cls, port: Port) -> PortSettings:
-        return cls(port.description, port.enabled, port.mode, port.access_vlan, port.native_vlan, port.trunk_vlans)
+        vlans = (port.mode, port.access_vlan, port.native_vlan, port.trunk_vlans)
+        return cls(port.description, port.enabled, *vlans, port.aggregate)
 
     def leaves(self) -> Tree:
         """For the write log."""
@@ -50,6 +52,8 @@ class PortSettings:
                 found[name] = value
         if self.trunk_vlans:
             found["trunk-vlans"] = list(self.trunk_vlans)
+        if self.aggregate is not None:
+            found["aggregate-id"] = self.aggregate
         return found | {"enabled": self.enabled}
 
 
@@ -192,6 +196,7 @@ def commit(switch: Switch, wanted: Settings, clock: Clock, keep_vlans: bool = Fa
             port.counters.carrier_transitions += 1
         port.description, port.enabled, port.mode = new.description, new.enabled, new.mode
         port.access_vlan, port.native_vlan, port.trunk_vlans = new.access_vlan, new.native_vlan, new.trunk_vlans
+        port.aggregate = new.aggregate
     return changes
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from lab.fabric import DEFAULT_VLAN, Port, Switch, Vlan
@@ -57,6 +58,8 @@ _PORT = List(
             "accessVlan": _VLAN,
             "nativeVlan": _VLAN,
             "trunkVlans": TEXT,
+            # which port channel it is a member of, said by the channel
+            "rtmbrIfs-items": state({"tDn": _ANY}),
             "phys-items": state(dict.fromkeys(("operSt", "operMode", "accessVlan", "nativeVlan", "resetCtr"), _ANY)),
             "dbgIfIn-items": state(dict.fromkeys(("octets", "errors"), _ANY)),
             "dbgIfOut-items": state(dict.fromkeys(("octets", "errors"), _ANY)),
@@ -146,6 +149,9 @@ class NxOs(NetworkOs):
         for (name,), entry in system["intf-items"]["phys-items"]["PhysIf-list"].items():
             port = view.switch.ports[name]
             entry |= _port_state(port, view.settings(port))
+            if port.aggregate is not None:
+                channel = f"/System/intf-items/aggr-items/AggrIf-list[id='{port.aggregate}']"
+                entry["rtmbrIfs-items"] = {"tDn": channel}
             neighbor = view.neighbor(port)
             adjacent: Tree = {}
             if neighbor is not None:
@@ -180,7 +186,10 @@ class NxOs(NetworkOs):
                 maps[id] = vni
         tunnel = _list(system, "eps-items", "epId-items", "Ep-list").get(("1",)) or {}
         extras = tuple(row["vni"] for row in _list(tunnel, "nws-items", "vni-items", "Nw-list").values())
-        wanted = {name: _settings(ports.get((name,), {})) for name in switch.ports}
+        wanted = {
+            name: replace(_settings(ports.get((name,), {})), aggregate=port.aggregate)
+            for name, port in switch.ports.items()
+        }
         return Settings(with_default(vlans), wanted, maps, extras)
 
 

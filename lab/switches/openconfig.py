@@ -124,6 +124,7 @@ def schema(vxlan: bool = False) -> Container:
                                 ),
                                 "ethernet": Container(
                                     {
+                                        "config": Container({"aggregate-id": TEXT}),
                                         "switched-vlan": Container(
                                             {
                                                 "config": Container(dict(_SWITCHED_VLAN)),
@@ -240,6 +241,7 @@ def schema(vxlan: bool = False) -> Container:
 MODULES = {
     "openconfig-interfaces": "3.0.2",
     "openconfig-if-ethernet": "2.12.2",
+    "openconfig-if-aggregate": "2.4.4",
     "openconfig-vlan": "3.2.2",
     "openconfig-network-instance": "4.0.3",
     "openconfig-lldp": "0.2.1",
@@ -350,15 +352,17 @@ class Eos(OpenConfig):
 
 
 def switched_leaves(settings: PortSettings) -> Tree:
-    return {name: value for name, value in settings.leaves().items() if name != "enabled"}
+    return {name: value for name, value in settings.leaves().items() if name not in ("aggregate-id", "enabled")}
 
 
 def port_config(port: Port) -> Tree:
     config: Tree = {"name": port.name, "type": "ethernetCsmacd", "enabled": port.enabled}
     if port.description:
         config["description"] = port.description
-    switched = {"config": switched_leaves(PortSettings.of(port))}
-    return {"name": port.name, "config": config, "ethernet": {"switched-vlan": switched}}
+    ethernet: Tree = {"switched-vlan": {"config": switched_leaves(PortSettings.of(port))}}
+    if port.aggregate is not None:
+        ethernet["config"] = {"aggregate-id": port.aggregate}
+    return {"name": port.name, "config": config, "ethernet": ethernet}
 
 
 def port_state(port: Port, view: View) -> Tree:
@@ -420,7 +424,8 @@ def port_settings(port: Port, entry: Tree, vlans: dict[int, Vlan], default: int 
     config = entry.get("config") or {}
     if config.get("name", port.name) != port.name:
         raise YangError(f"interface[name={port.name}]/config/name is {config['name']}")
-    vlan: dict[str, Any] = ((entry.get("ethernet") or {}).get("switched-vlan") or {}).get("config") or {}
+    ethernet = entry.get("ethernet") or {}
+    vlan: dict[str, Any] = (ethernet.get("switched-vlan") or {}).get("config") or {}
     mode = vlan.get("interface-mode", "ACCESS")
     new = PortSettings(
         description=config.get("description", ""),
@@ -429,6 +434,7 @@ def port_settings(port: Port, entry: Tree, vlans: dict[int, Vlan], default: int 
         access_vlan=vlan.get("access-vlan", default if mode == "ACCESS" else None),
         native_vlan=vlan.get("native-vlan"),
         trunk_vlans=tuple(vlan.get("trunk-vlans", ())),
+        aggregate=(ethernet.get("config") or {}).get("aggregate-id"),
     )
     require(port.name, vlans, access_vlan=new.access_vlan, native_vlan=new.native_vlan)
     return new

@@ -45,6 +45,8 @@ class Sonic(NetworkOs):
             entry = interfaces[(name,)] = port_config(port)
             _untagged(entry["ethernet"]["switched-vlan"]["config"])
             if port.mode == "ACCESS" and port.access_vlan is None:
+                del entry["ethernet"]["switched-vlan"]
+            if not entry["ethernet"]:
                 del entry["ethernet"]
         for vlan in switch.vlans.values():
             name = f"{_VLAN}{vlan.id}"
@@ -63,7 +65,7 @@ class Sonic(NetworkOs):
                 entry["state"] = {**entry["config"], "admin-status": "UP"}
                 continue
             entry["state"] = port_state(port, view)
-            if "ethernet" in entry:
+            if "switched-vlan" in entry.get("ethernet", {}):
                 entry["ethernet"]["switched-vlan"]["state"] = _untagged(switched_leaves(view.settings(port)))
             said = {"name": name, "enabled": True}
             lldp[(name,)] = {"name": name, "state": said, "neighbors": {"neighbor": neighbors(port, view)}}

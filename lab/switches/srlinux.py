@@ -47,6 +47,7 @@ _INTERFACE = List(
             "admin-state": _ENABLE,
             "description": TEXT,
             "vlan-tagging": FLAG,
+            "ethernet": Container({"aggregate-id": TEXT}),
             "oper-state": _SAID,
             "ifindex": _SAID,
             "statistics": state(dict.fromkeys(_COUNTERS, _WIDE)),
@@ -261,6 +262,8 @@ def _interface(port: Port, instances: Tree) -> Tree:
     }
     if port.description:
         entry["description"] = port.description
+    if port.aggregate is not None:
+        entry["ethernet"] = {"aggregate-id": port.aggregate}
     return entry | {"subinterface": rows} if rows else entry
 
 
@@ -282,6 +285,7 @@ def _settings(name: str, entry: Tree, bridges: dict[str, int]) -> PortSettings:
         access_vlan=None if tagging else vlan,
         native_vlan=vlan if tagging else None,
         trunk_vlans=found,
+        aggregate=(entry.get("ethernet") or {}).get("aggregate-id"),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -287,3 +288,62 @@ def test_a_wrong_dialect_touches_nothing(leaf: Leaf, wrong: str) -> None:
 
 def test_the_machine_is_known_by_its_mac_however_it_is_written(leaf: Leaf) -> None:
     assert run(leaf.params(expect_neighbor=MAC.upper().replace(":", "-")), True)["changed"]
+
+
+def test_a_member_of_an_aggregate_is_not_touched(leaf: Leaf) -> None:
+    """Its own VLANs do not count: it would be a success that moves no traffic."""
+    name = {"nxos": "po7", "srlinux": "lag7"}.get(leaf.dialect, "PortChannel7")
+    leaf.switch.ports[leaf.first].aggregate = name
+    for check in (True, False):
+        with pytest.raises(errors.Conflict, match=f"is a member of {name}") as caught:
+            run(leaf.params(), check)
+        assert caught.value.code == "port_in_aggregate"
+    assert leaf.writes() == []
+    leaf.switch.ports[leaf.first].aggregate = None
+    leaf.switch.ports[leaf.second].aggregate = name
+    assert run(leaf.params(), False)["changed"]
+    assert leaf.switch.ports[leaf.second].aggregate == name
+
+
+def test_a_port_that_is_configured_and_not_there_is_no_success(leaf: Leaf) -> None:
+    """A task after one that failed: the configuration is as it should be, and the port is not."""
+    if leaf.dialect == "srlinux":
+        pytest.skip("SR Linux has one tree: what is committed is what is shown")
+    run(leaf.params(), False)
+    port = leaf.switch.ports[leaf.first]
+    port.former, port.former_until = replace(port, access_vlan=666), time.monotonic() + 30
+    wrote = leaf.writes()
+    assert not run(leaf.params(), True)["changed"]
+    with pytest.raises(errors.PaleBlueDotError, match="although it is configured so: it is in VLAN 666") as caught:
+        run(leaf.params(wait_timeout=1), False)
+    assert caught.value.code == "port_not_moved"
+    assert (port.access_vlan, leaf.writes()) == (1207, wrote), "nothing is put back that this task has not done"
+    port.former_until = time.monotonic() + 0.5
+    assert not run(leaf.params(), False)["changed"]
+
+
+def hang_after_set(leaf: Leaf, **fault: Any) -> None:
+    """Gets are not answered from the first Set on."""
+    original = leaf.target._admit
+
+    async def admit(context: Any, rpc: str, paths: Any) -> Any:
+        found = await original(context, rpc, paths)
+        if rpc == "Set":
+            leaf.fault(match="Get *", kind="hang", **fault)
+        return found
+
+    leaf.target._admit = admit  # type: ignore[method-assign]
+
+
+def test_a_switch_that_falls_silent_after_the_set_is_asked_again(leaf: Leaf) -> None:
+    hang_after_set(leaf, count=1)
+    assert run(leaf.params(switch_timeout=1, wait_timeout=5), False)["changed"]
+    assert leaf.writes() == ["vlan.create", "port.set"]
+
+
+def test_a_switch_that_stays_silent_after_the_set_leaves_the_port_unknown(leaf: Leaf) -> None:
+    hang_after_set(leaf)
+    with pytest.raises(errors.DeadlineExceeded, match="the switch took the change, and what .* is not known") as caught:
+        run(leaf.params(switch_timeout=1, wait_timeout=1), False)
+    assert caught.value.details == {"port": None}
+    assert leaf.vlan() == 1207

@@ -168,23 +168,19 @@ class Session:
         }
 
     def read(self, *readings: Reading) -> list[Any]:
-        """Ask all queries of all readings at the same time: one round trip."""
-        queries = [query for reading in readings for query in reading.queries]
+        """Ask all queries of all readings at the same time: one round trip. What several ask is asked once."""
+        queries = list(dict.fromkeys(query for reading in readings for query in reading.queries))
         requests = [self._get_request([query.path], query.datatype, query.origin, query.target) for query in queries]
         calls = [self._stub.Get.future(request, timeout=self.seconds, metadata=self._metadata) for request in requests]
         started = time.monotonic()
-        values: list[Any] = []
+        values: dict[Query, Any] = {}
         try:
             for query, call in zip(queries, calls, strict=True):
-                values.append(self._tree_value(query, call, started))
+                values[query] = self._tree_value(query, call, started)
         finally:
             for call in calls:
                 call.cancel()
-        results = []
-        for reading in readings:
-            mine, values = values[: len(reading.queries)], values[len(reading.queries) :]
-            results.append(reading.parse(*mine))
-        return results
+        return [reading.parse(*(values[query] for query in reading.queries)) for reading in readings]
 
     def get(
         self, paths: Sequence[str], datatype: str = "all", encoding: str | None = None, target: str | None = None

@@ -14,11 +14,13 @@ from typing import Any
 
 from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import (
     AuthenticationError,
+    Busy,
     Conflict,
     DeadlineExceeded,
     InvalidInput,
     NotFound,
     PaleBlueDotError,
+    Unreachable,
     Unsupported,
 )
 from ansible_collections.palebluedot.gpu.plugins.module_utils.switch.dialects import Dialect, dialect
@@ -36,6 +38,8 @@ from ansible_collections.palebluedot.gpu.plugins.module_utils.waiting import Wai
 VLAN_IDS = range(1, 4095)
 # On these nothing of a Set was done.
 _UNTOUCHED = (AuthenticationError, Unsupported)
+# After these a switch may answer the next question.
+_PASSING = (Busy, DeadlineExceeded, Unreachable)
 
 
 def run(params: Json, check_mode: bool) -> Json:
@@ -72,14 +76,18 @@ class Move:
 
     def attempt(self, opened: Session) -> Json:
         """Look, move and look again over one connection."""
-        neighbor, port, vlan = self._look(opened)
+        neighbor, port, vlan, state = self._look(opened)
         if self.before is None:
             self.before = (port, vlan)
-        done = self._is_done(port, vlan)
-        if not done and not self.check_mode:
-            make = None if vlan is not None and vlan.active else Vlan(self.vlan)
-            if not self._write(opened, self.dialect.move(self.interface, port, self.vlan, make)):
-                self._confirm(opened)
+        if self.check_mode:
+            return self._result(neighbor)
+        if self._is_done(port, vlan):
+            if state != self.wanted:
+                self._confirm(opened, "although it is configured so", undo=False)
+            return self._result(neighbor)
+        make = None if vlan is not None and vlan.active else Vlan(self.vlan)
+        if not self._write(opened, self.dialect.move(self.interface, port, self.vlan, make)):
+            self._confirm(opened, "although the switch took the change", undo=True)
         return self._result(neighbor)
 
     def _result(self, neighbor: Json | None) -> Json:
@@ -99,12 +107,28 @@ class Move:
 
     # -- before the Set ----------------------------------------------------------------------------------------------
 
-    def _look(self, opened: Session) -> tuple[Json | None, PortVlans, Vlan | None]:
-        """Neighbour, port and VLAN in one round trip; a neighbour that is expected is waited for."""
+    def _look(self, opened: Session) -> tuple[Json | None, PortVlans, Vlan | None, PortVlans | None]:
+        """Neighbour, port, VLAN and the port's state in one round trip; a neighbour that is expected is waited for."""
         spoken = self.dialect
-        readings = (spoken.neighbors(self.interface), spoken.port_vlans(self.interface), spoken.vlan(self.vlan))
+        readings = (
+            spoken.neighbors(self.interface),
+            spoken.port_vlans(self.interface),
+            spoken.vlan(self.vlan),
+            spoken.aggregate(self.interface),
+            spoken.port_state(self.interface),
+        )
         while True:
-            seen, port, vlan = opened.read(*readings)
+            seen, port, vlan, aggregate, state = opened.read(*readings)
+            if aggregate is not None:
+                raise Conflict(
+                    f"{self.interface} is a member of {aggregate}, whose VLANs count and not its own: "
+                    "it was not touched",
+                    code="port_in_aggregate",
+                    host=self.address,
+                    tried=f"Get {readings[3].queries[0].path}",
+                    answer=str(aggregate),
+                    next=f"Take the port out of {aggregate}, or set the VLAN of {aggregate} by hand.",
+                )
             if port is None:
                 port = self._no_vlans(opened)
             if seen or self.expected is None:
@@ -125,7 +149,7 @@ class Move:
                 host=self.address,
                 next="Check the port; make it a switched port by hand if it is the right one.",
             )
-        return neighbor, port, vlan
+        return neighbor, port, vlan, state
 
     def _no_vlans(self, opened: Session) -> PortVlans:
         """A port that is there and in no VLAN.
@@ -197,25 +221,36 @@ class Move:
             raise problem
         self._undo(opened, problem, port)
 
-    def _confirm(self, opened: Session) -> None:
-        """Read back: the answer to a Set says that it was accepted, not that the port is there."""
+    def _confirm(self, opened: Session, although: str, *, undo: bool) -> None:
+        """Read until the port is there: neither the answer to a Set nor the configuration says that it is."""
         if self.before is None:
             raise AssertionError("the port was not looked at")
         while True:
-            (port,) = opened.read(self.dialect.port_state(self.interface))
+            try:
+                (port,) = opened.read(self.dialect.port_state(self.interface))
+            except PaleBlueDotError as silence:
+                if isinstance(silence, _PASSING) and self.waiter.pause():
+                    continue
+                told = "the switch took the change" if undo else f"{self.interface} is configured for VLAN {self.vlan}"
+                silence.message += f"; {told}, and what {self.interface} is in now is not known"
+                silence.details["port"] = None
+                raise
             if port == self.wanted:
                 return
             if not self.waiter.pause():
                 break
         problem = PaleBlueDotError(
-            f"{self.interface} is not in VLAN {self.vlan} although the switch took the change",
+            f"{self.interface} is not in VLAN {self.vlan} {although}",
             code="port_not_moved",
             host=self.address,
-            tried=f"Set, then Get of {self.interface} for {self.waiter.waited:.0f} s",
+            tried=f"{'Set, then ' if undo else ''}Get of {self.interface} for {self.waiter.waited:.0f} s",
             answer=(port or PortVlans(ACCESS)).said(),
             next="Look at the switch's log: another system may write to this port.",
             retryable=True,
         )
+        if not undo:
+            problem.message += f": it is {(port or PortVlans(ACCESS)).said()}"
+            raise problem
         self._undo(opened, problem, port or PortVlans(ACCESS))
 
     def _undo(self, opened: Session, problem: PaleBlueDotError, port: PortVlans) -> None:

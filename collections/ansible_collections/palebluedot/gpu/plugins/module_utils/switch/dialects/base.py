@@ -142,6 +142,10 @@ class Dialect(ABC):
         """The configuration: PortVlans, or None when the switch has no such port (see ``port_exists``)."""
 
     @abstractmethod
+    def aggregate(self, interface: str) -> Reading:
+        """The name of the aggregate (LAG, port channel) that the port is a member of, or None."""
+
+    @abstractmethod
     def port_state(self, interface: str) -> Reading:
         """What the port really is in, as far as the switch says so beside its configuration: PortVlans or None."""
 

@@ -75,6 +75,14 @@ class NxOs(Dialect):
     def port_vlans(self, interface: str) -> Reading:
         return Reading((Query(self._port(interface)),), lambda found: _vlans(found) if found else None)
 
+    def aggregate(self, interface: str) -> Reading:
+        def judge(found: Any) -> str | None:
+            channel = str(below(found, "rtmbrIfs-items", "tDn") or "")
+            named = re.search(r"\bpo\d+", channel)
+            return named[0] if named else channel or None
+
+        return Reading((Query(self._port(interface)),), judge)
+
     def port_state(self, interface: str) -> Reading:
         def judge(found: Any) -> PortVlans | None:
             if not found:

@@ -44,8 +44,11 @@ class OpenConfig(Dialect):
     def _port(self, interface: str) -> str:
         return f"/interfaces/interface[name={quoted(interface)}]"
 
+    def _ethernet(self, interface: str) -> str:
+        return f"{self._port(interface)}/ethernet"
+
     def _switched(self, interface: str) -> str:
-        return f"{self._port(interface)}/ethernet/switched-vlan"
+        return f"{self._ethernet(interface)}/switched-vlan"
 
     def _vlan(self, vlan: int) -> str:
         return f"{_INSTANCE}/vlans/vlan[vlan-id={vlan}]"
@@ -58,6 +61,11 @@ class OpenConfig(Dialect):
 
     def port_vlans(self, interface: str) -> Reading:
         return Reading((Query(f"{self._switched(interface)}/config", "config"),), switched)
+
+    def aggregate(self, interface: str) -> Reading:
+        # the container, not the leaf: a switch without openconfig-if-aggregate refuses a path that it does not know
+        query = Query(f"{self._ethernet(interface)}/config", "config")
+        return Reading((query,), lambda found: below(found, "aggregate-id") or None)
 
     def port_state(self, interface: str) -> Reading:
         def judge(found: Any) -> PortVlans | None:

@@ -53,8 +53,11 @@ class Sonic(OpenConfig):
     def _port(self, interface: str) -> str:
         return f"/openconfig-interfaces:interfaces/interface[name={quoted(interface)}]"
 
+    def _ethernet(self, interface: str) -> str:
+        return f"{self._port(interface)}/openconfig-if-ethernet:ethernet"
+
     def _switched(self, interface: str) -> str:
-        return f"{self._port(interface)}/openconfig-if-ethernet:ethernet/openconfig-vlan:switched-vlan"
+        return f"{self._ethernet(interface)}/openconfig-vlan:switched-vlan"
 
     def _vlan(self, vlan: int) -> str:
         return self._port(f"Vlan{vlan}")

@@ -62,6 +62,10 @@ class SrLinux(Dialect):
     def port_vlans(self, interface: str) -> Reading:
         return self._vlans(interface, "config")
 
+    def aggregate(self, interface: str) -> Reading:
+        query = Query(self._port(interface), "config")
+        return Reading((query,), lambda port: below(port, "ethernet", "aggregate-id") or None)
+
     def port_state(self, interface: str) -> Reading:
         # SR Linux has configuration and state in one tree; what was committed is what is forwarded.
         return self._vlans(interface, "all")
