@@ -131,7 +131,7 @@ def schema(vxlan: bool = False) -> Container:
                                                 "state": state(dict(_SWITCHED_VLAN)),
                                             },
                                             module="openconfig-vlan",
-                                        )
+                                        ),
                                     },
                                     module="openconfig-if-ethernet",
                                 ),

@@ -163,6 +163,63 @@ def test_replace_and_delete_in_one_transaction(plain: Leaf) -> None:
     assert plain.writes() == ["vlan.create", "vlan.delete", "port.set"]
 
 
+VLANS = "/network-instances/network-instance[name=default]/vlans"
+
+
+def vlan_entry(id: int, name: str) -> dict[str, Any]:
+    return {"vlan-id": id, "config": {"vlan-id": id, "name": name}}
+
+
+def test_an_update_of_a_list_is_done_once(plain: Leaf) -> None:
+    """The list holds more entries, and its entries more leaves, than are sent."""
+    wanted = {"update": [{"path": VLANS, "value": {"vlan": [vlan_entry(5, "five"), vlan_entry(100, "boot")]}}]}
+    check = change(plain, check=True, **wanted)
+    done = change(plain, **wanted)
+    assert (check["changed"], done["changed"]) == (True, True)
+    assert check["diff"] == done["diff"]
+    assert [entry["vlan-id"] for entry in done["diff"]["after"][VLANS]["vlan"]] == [1, 100, 666, 5]
+    assert done["diff"]["after"][VLANS]["vlan"][1]["config"] == {"vlan-id": 100, "name": "boot", "status": "ACTIVE"}
+    assert (plain.switch.vlans[5].name, plain.switch.vlans[100].name) == ("five", "boot")
+    again = change(plain, **wanted)
+    assert not again["changed"]
+    assert again["results"] == []
+
+
+def test_a_leaf_list_that_holds_more_is_not_as_it_was_sent(plain: Leaf) -> None:
+    port = plain.switch.ports["Ethernet1"]
+    port.mode, port.access_vlan, port.trunk_vlans = "TRUNK", None, (5, 6)
+    path = "/interfaces/interface[name=Ethernet1]/ethernet/switched-vlan/config"
+    wanted = {"update": [{"path": path, "value": {"trunk-vlans": [5]}}]}
+    assert change(plain, **wanted)["changed"]
+    assert port.trunk_vlans == (5,)
+    assert not change(plain, **wanted)["changed"]
+
+
+@pytest.mark.parametrize("kind", ["replace", "update"])
+@pytest.mark.parametrize(
+    ("gone", "path", "value"),
+    [
+        (f"{VLANS}/vlan[vlan-id=100]", f"{VLANS}/vlan[vlan-id=100]/config", {"name": "new"}),
+        (f"{VLANS}/vlan", f"{VLANS}/vlan[vlan-id=100]/config/name", "new"),
+        (f"{VLANS}/vlan[vlan-id=*]", f"{VLANS}/vlan[vlan-id=100]/config/name", "new"),
+        (f"{VLANS}/vlan[vlan-id=100]/config/name", f"{VLANS}/vlan[vlan-id=100]/config", {"name": "new"}),
+        (f"{VLANS}/vlan[vlan-id=100]", VLANS, {"vlan": [vlan_entry(100, "new")]}),
+    ],
+)
+def test_what_a_request_deletes_it_does_not_write(plain: Leaf, kind: str, gone: str, path: str, value: Any) -> None:
+    with pytest.raises(errors.InvalidInput, match="deletes in the same request") as caught:
+        change(plain, delete=[gone], switch_grpc_port=1, **{kind: [{"path": path, "value": value}]})
+    assert caught.value.code == "delete_and_write"
+
+
+def test_a_path_may_be_emptied_and_filled_in_one_request(plain: Leaf) -> None:
+    path = f"{VLANS}/vlan[vlan-id=100]/config"
+    plain.switch.vlans[100].status = "SUSPENDED"
+    wanted = {"delete": [path, f"{VLANS}/vlan[vlan-id=7]"], "update": [{"path": path, "value": {"name": "new"}}]}
+    assert change(plain, **wanted)["changed"]
+    assert (plain.switch.vlans[100].name, plain.switch.vlans[100].status) == ("new", "ACTIVE")
+
+
 # --- subscribing
 
 

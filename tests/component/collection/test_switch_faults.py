@@ -343,7 +343,7 @@ def test_a_switch_that_falls_silent_after_the_set_is_asked_again(leaf: Leaf) -> 
 
 def test_a_switch_that_stays_silent_after_the_set_leaves_the_port_unknown(leaf: Leaf) -> None:
     hang_after_set(leaf)
-    with pytest.raises(errors.DeadlineExceeded, match="the switch took the change, and what .* is not known") as caught:
+    with pytest.raises(errors.DeadlineExceeded, match=r"took the change, and what .* is not known") as caught:
         run(leaf.params(switch_timeout=1, wait_timeout=1), False)
     assert caught.value.details == {"port": None}
     assert leaf.vlan() == 1207
