@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import io
 import json
+import lzma
 import tarfile
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import IO, Any, cast
 from urllib.parse import unquote
 
 Body = dict[str, Any]
 
 ROOT = "/redfish/v1"
 MAX_FILES = 100_000
-MAX_BYTES = 2_000_000_000
+MAX_BYTES = 2_000_000_000  # of a folder's files; of an archive, unpacked
+PIECE = 65_536  # an archive is read in such pieces; a header that asks for more at once is none of a capture's
+
+_UNPACKED: dict[bytes, Callable[[IO[bytes]], Any]] = {
+    b"\x1f\x8b": lambda file: gzip.GzipFile(fileobj=file),
+    b"BZh": bz2.BZ2File,
+    b"\xfd7zXZ\x00": lzma.LZMAFile,
+}
 
 
 class NotACapture(ValueError):
@@ -101,30 +113,74 @@ class Tree:
 def _parsed(raw: bytes) -> Body | None:
     try:
         body = json.loads(raw)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return body if isinstance(body, dict) else None
 
 
 def _contents(source: Path) -> Iterator[tuple[str, bytes]]:
-    if source.is_dir():
-        names = ("index.json", "index.xml", "headers.json", "time.json")
-        for number, file in enumerate(file for name in names for file in sorted(source.rglob(name))):
-            if number > MAX_FILES:
-                raise NotACapture(f"{source} has more than {MAX_FILES} files")
-            yield str(file.relative_to(source)), file.read_bytes()
-        return
+    return _of_folder(source) if source.is_dir() else _of_archive(source)
+
+
+def _of_folder(source: Path) -> Iterator[tuple[str, bytes]]:
+    """Its own files only: a capture comes from somebody else, and a link in it leads to files of this machine."""
+    names = ("index.json", "index.xml", "headers.json", "time.json")
+    base, total = source.resolve(), 0
+    for number, file in enumerate(file for name in names for file in sorted(source.rglob(name))):
+        if number >= MAX_FILES:
+            raise NotACapture(f"{source} has more than {MAX_FILES} files")
+        if file.is_symlink() or not file.is_file() or not file.resolve().is_relative_to(base):
+            continue
+        with file.open("rb") as opened:
+            content = opened.read(MAX_BYTES - total + 1)
+        total += len(content)
+        if total > MAX_BYTES:
+            raise NotACapture(f"{source} is larger than any capture")
+        yield str(file.relative_to(source)), content
+
+
+def _of_archive(source: Path) -> Iterator[tuple[str, bytes]]:
     try:
-        with tarfile.open(source) as archive:
-            total = 0
-            for number, member in enumerate(archive):
-                if not member.isfile():
-                    continue
-                total += member.size
-                if number > MAX_FILES or total > MAX_BYTES:
-                    raise NotACapture(f"{source} is larger than any capture")
-                content = archive.extractfile(member)
-                if content is not None:
-                    yield member.name, content.read()
-    except tarfile.TarError as error:
+        with source.open("rb") as file:
+            start = file.read(6)
+            file.seek(0)
+            unpacked = next((opened(file) for magic, opened in _UNPACKED.items() if start.startswith(magic)), file)
+            bounded = cast(IO[bytes], _Bounded(unpacked, f"{source} is larger than any capture"))
+            with tarfile.open(fileobj=bounded, mode="r:") as archive:
+                yield from _members(source, archive)
+    except NotACapture:
+        raise
+    except (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError, RecursionError, ValueError) as error:
         raise NotACapture(f"{source} is neither a folder nor a tar archive: {error}") from error
+
+
+def _members(source: Path, archive: tarfile.TarFile) -> Iterator[tuple[str, bytes]]:
+    total = 0
+    for number, member in enumerate(archive):
+        total += max(member.size, 0)  # a sparse file is larger than what it takes in the archive
+        if number >= MAX_FILES or total > MAX_BYTES:
+            raise NotACapture(f"{source} is larger than any capture")
+        content = archive.extractfile(member) if member.isfile() else None
+        if content is not None:
+            yield member.name, b"".join(iter(lambda content=content: content.read(PIECE), b""))  # type: ignore[misc]
+
+
+class _Bounded:
+    """An unpacked archive, forward only: small pieces, and not more of them than a capture has."""
+
+    def __init__(self, stream: Any, refusal: str) -> None:
+        self._stream = stream
+        self._refusal = refusal
+
+    def read(self, size: int = -1) -> bytes:
+        if not 0 <= size <= PIECE or self._stream.tell() + size > MAX_BYTES:
+            raise NotACapture(self._refusal)
+        return cast(bytes, self._stream.read(size))
+
+    def seek(self, position: int, whence: int = io.SEEK_SET) -> int:
+        if whence != io.SEEK_SET or not self._stream.tell() <= position <= MAX_BYTES:
+            raise NotACapture(self._refusal)
+        return cast(int, self._stream.seek(position))
+
+    def tell(self) -> int:
+        return cast(int, self._stream.tell())

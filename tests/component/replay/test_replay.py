@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import io
+import lzma
+import os
 import tarfile
 import time
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,7 @@ import requests
 import small  # type: ignore[import-not-found]
 
 from lab.replay import NotACapture, Tree
+from lab.replay import tree as trees
 from tests.support.replaying import CAPTURES, PASSWORD, Replays, capture
 
 SYSTEM, BIOS, PENDING = "/Systems/1", "/Systems/1/Bios", "/Systems/1/Bios/Settings"
@@ -45,6 +49,89 @@ def test_what_is_no_capture_is_said_to_be_none(tmp_path: Path) -> None:
     for source in (tmp_path, tmp_path / "notes.txt"):
         with pytest.raises(NotACapture, match=r"capture|archive"):
             Tree.read(source)
+
+
+def test_nothing_outside_the_folder_is_read(tmp_path: Path) -> None:
+    folder = small.write(tmp_path / "machine")
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "index.json").write_text('{"Id": "of this machine"}')
+    linked = folder / "redfish/v1/Linked"
+    linked.mkdir()
+    (linked / "index.json").symlink_to(outside / "index.json")
+    (folder / "redfish/v1/Folder").symlink_to(outside)
+    waits = folder / "redfish/v1/Waits"
+    waits.mkdir()
+    os.mkfifo(waits / "index.json")
+    assert set(Tree.read(folder)) == set(small.files())
+
+
+def test_a_folder_has_the_bounds_of_an_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = small.write(tmp_path / "machine")
+    archive = _archive(tmp_path / "machine.tar.xz", lambda tar: tar.add(folder, "machine"))
+    monkeypatch.setattr(trees, "MAX_BYTES", 4_000)
+    for source in (folder, archive):
+        with pytest.raises(NotACapture, match="larger than any capture"):
+            Tree.read(source)
+
+
+def _archive(path: Path, fill: Callable[[tarfile.TarFile], None]) -> Path:
+    with tarfile.open(path, "w:xz") as tar:
+        fill(tar)
+    return path
+
+
+def test_a_small_archive_cannot_fill_the_memory(tmp_path: Path) -> None:
+    name = tarfile.TarInfo("././@LongLink")
+    name.type, name.size = tarfile.GNUTYPE_LONGNAME, 100_000_000
+    archive = tmp_path / "long.tar.xz"
+    with lzma.open(archive, "wb", preset=0) as packed:
+        packed.write(name.tobuf(tarfile.GNU_FORMAT))
+        for _ in range(100):
+            packed.write(b"a" * 1_000_000)
+    assert archive.stat().st_size < 100_000
+    tracemalloc.start()
+    try:
+        with pytest.raises(NotACapture):
+            Tree.read(archive)
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_every_member_counts_whatever_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trees, "MAX_FILES", 10)
+
+    def fill(tar: tarfile.TarFile) -> None:
+        for number in range(11):
+            folder = tarfile.TarInfo(f"folder{number}")
+            folder.type = tarfile.DIRTYPE
+            tar.addfile(folder)
+
+    with pytest.raises(NotACapture, match="larger than any capture"):
+        Tree.read(_archive(tmp_path / "folders.tar.xz", fill))
+
+
+@pytest.mark.parametrize("damage", ["short", "changed", "nested", "deep body"])
+def test_a_damaged_archive_is_no_capture(tmp_path: Path, damage: str) -> None:
+    archive = _archive(tmp_path / "a.tar.xz", lambda tar: tar.add(small.write(tmp_path / "machine"), "machine"))
+    packed = archive.read_bytes()
+    if damage == "short":
+        archive.write_bytes(packed[: len(packed) // 2])
+    elif damage == "changed":
+        middle = len(packed) // 2
+        archive.write_bytes(packed[:middle] + bytes(64) + packed[middle + 64 :])
+    elif damage == "nested":
+        header = tarfile.TarInfo("././@LongLink")
+        header.type, header.size = tarfile.GNUTYPE_LONGNAME, 2
+        archive.write_bytes(lzma.compress((header.tobuf(tarfile.GNU_FORMAT) + b"a\0".ljust(512, b"\0")) * 5_000))
+    else:
+        folder = tmp_path / "machine/redfish/v1"
+        (folder / "headers.json").write_text("[" * 200_000)
+        assert Tree.read(folder.parents[1]).headers("/redfish/v1") == {}
+        return
+    with pytest.raises(NotACapture):
+        Tree.read(archive)
 
 
 def test_a_real_captures_every_resource_is_answered_as_it_was_captured(serve: Any) -> None:
