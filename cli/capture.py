@@ -12,7 +12,7 @@ import requests
 from cli import console
 from cli.paths import data_dir
 from cli.problems import EXIT_UNREACHABLE, Problem
-from lab.capture import Limits, Pseudonyms, Walk, WalkError, write
+from lab.capture import Limits, Pseudonyms, StillThere, Walk, WalkError, write
 from lab.capture.ipmi import IpmiError, summary
 
 
@@ -97,8 +97,17 @@ def capture(
                 console.out.print(f"IPMI gave nothing: {error}", soft_wrap=True)
     pseudonyms = None if as_is else Pseudonyms()
     if pseudonyms is not None:
-        pseudonyms.hide(address, username, password, *hide)
-    number = write(folder, found, pseudonyms, walk.sessions, facts)
+        pseudonyms.login(address, username, password)
+        pseudonyms.hide(*hide)
+    try:
+        number = write(folder, found, pseudonyms, walk.sessions, facts)
+    except StillThere as error:
+        raise Problem(
+            "The capture is not fit to be passed on",
+            tried=str(folder),
+            answer=str(error),
+            next="Look at that file. Started again into another folder, the command takes other pseudonyms.",
+        ) from error
     shutil.rmtree(kept)
     console.out.print(f"{number} resources are in {folder}", soft_wrap=True)
     console.out.print(

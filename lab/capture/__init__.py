@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from lab.capture.pseudonyms import Pseudonyms
+from lab.capture.pseudonyms import Pseudonyms, StillThere
 from lab.capture.walk import Limits, Walk, WalkError
 from lab.capture.write import write
 
-__all__ = ["Limits", "Pseudonyms", "Walk", "WalkError", "write"]
+__all__ = ["Limits", "Pseudonyms", "StillThere", "Walk", "WalkError", "write"]

@@ -10,9 +10,11 @@ from __future__ import annotations
 import hashlib
 import hmac
 import ipaddress
+import json
 import re
 import secrets
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 _HEX = "0123456789abcdef"
@@ -20,7 +22,7 @@ _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 # The last word of a property's name (iDRAC writes Users.2.UserName) that says what its value is.
 _IDENTITY = re.compile(
-    r"(serial(number|no|num)?|servicetag|expressservicecode|serviceidentification|assettag|durablename|nodeid"
+    r"(serial(number|no|num)?|servicetag|expressservicecode|serviceidentification|asset(tag|number)|durablename|nodeid"
     r"|ww[np]?n|worldwide\w*name|guid|nguid|eui|ppid|identifyingnumber|licen[cs]ekey|entitlementid|uuid"
     r"|macaddress|permanentaddress)$",
     re.I,
@@ -35,8 +37,19 @@ _SECRET = re.compile(
     r"|hash|salt|credentials?|pin|keystring|certificatestring)$",
     re.I,
 )
+_USER = re.compile(r"(username|loginname|adminname|contact(name)?|owner(name)?)$", re.I)
+_PLACE = re.compile(
+    r"^((subject|issuer|csr)?(city|locality(name|l)?|cityorlocality|organi[sz]ation(al)?(unit)?(name|o|ou)?)"
+    r"|(sys|system|snmp|server|rack|host|datacenter)location|street(name|number)?|housenumber|postalcode"
+    r"|(room|rack|row|aisle|datacenter|building|site)(name)?)$",
+    re.I,
+)
+# Whatever text these hold says where a machine stands and whose it is.
+_PLACES = frozenset({"postaladdress", "placement", "subject", "issuer"})
+_PROSE = re.compile(r"(message|messageargs|text|description|comments?|originator|details?)$", re.I)
 _ADDRESS = re.compile(r"(address(es)?|gateway|server(s|addresses)?|destination|ip)$", re.I)
-_VERSION = re.compile(r"version|revision|firmware|@odata\.type|registry", re.I)
+_VERSION = re.compile(r"version|revision|firmware|@odata\.type|registry|driver|build|release|software|bios", re.I)
+_LINKS = ("/redfish/", "/rest/")
 
 _PEM = re.compile(r"-----BEGIN [A-Z ]+-----(.+?)-----END [A-Z ]+-----", re.S)
 _UUID = re.compile(r"(?<![0-9A-Fa-f-])[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}(?![0-9A-Fa-f-])")
@@ -54,12 +67,18 @@ _TOKEN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.@+-]*[A-Za-z0-9])?")
 _ORDINARY = frozenset(
     {
         *("root", "admin", "administrator", "operator", "user", "guest", "userid", "anonymous", "password", "public"),
+        *("username", "loginname", "hostname", "string", "manager"),
         *("none", "null", "unknown", "n/a", "na", "not", "notavailable", "empty", "no", "yes", "ok", "true", "false"),
         *("enabled", "disabled", "enable", "disable", "default", "auto", "manual", "static", "dhcp", "localhost"),
         *("unlocked", "locked", "set", "notset", "private", "system", "bios", "bmc", "sha1", "sha256", "md5", "aes"),
     }
 )
 SHORTEST = 5  # a value found by its property is looked for elsewhere from this length on
+INSIDE = 7  # from this length on it is also replaced as a part of a longer word
+
+
+class StillThere(Exception):
+    """Something that was to be hidden stands in what has been written."""
 
 
 class Pseudonyms:
@@ -70,90 +89,161 @@ class Pseudonyms:
         self._known: dict[str, str] = {}  # lower case without separators → what kind it is: hex or text
         self._tokens: dict[str, str] = {}
         self._sorted: list[str] = []
-        self._phrases: set[str] = set()
+        self._phrases: dict[str, bool] = {}  # lower case → whether also as a part of a word
+        self._users: set[str] = set()
+        self._pattern: re.Pattern[str] | None = None
+        self._users_pattern: re.Pattern[str] | None = None
+        self._certain: dict[str, bool] = {}  # what may be in no file, as in _phrases
         self._addresses: set[str] = set()
 
     # -- learning
 
     def hide(self, *values: str | None) -> None:
-        """Hide these wherever they stand."""
+        """Hide these wherever they stand, whatever they are: from two characters on, short ones as words."""
         for value in values:
-            if value and len(value) > 2:
+            value = (value or "").strip()
+            if len(value) > 1:
                 self._learn(value)
+                self._phrases[value.lower()] = self._certain[value.lower()] = len(value) >= SHORTEST
                 self._addresses.update(_IPV4.findall(value))
+        self._pattern = None
+        self._tokens.clear()
+
+    def login(self, *values: str) -> None:
+        """Hide how the BMC was reached, but for what every factory calls it."""
+        self.hide(*(value for value in values if not _ordinary(value)))
 
     def learn(self, body: Any) -> None:
         """Find what has to be hidden in a body."""
         self._visit(body, "")
         self._tokens.clear()
 
-    def _visit(self, value: Any, name: str) -> None:
+    def _visit(self, value: Any, name: str, place: bool = False) -> None:
         if isinstance(value, dict):
             for key, part in value.items():
-                self._visit(part, str(key))
+                self._visit(part, str(key), place or _last(str(key)).lower() == "postaladdress")
         elif isinstance(value, list):
             for part in value:
-                self._visit(part, name)
+                self._visit(part, name, place)
+        elif isinstance(value, int) and not isinstance(value, bool):
+            if _numbered(_last(name)) and value >= 0:
+                self._learn(str(value), certain=True)
         elif isinstance(value, str) and value:
-            last = name.split(".")[-1]
-            if _IDENTITY.search(last) or _NAME.search(last) or _SECRET.search(last):
-                self._learn(value)
+            last = _last(name)
+            if place or _IDENTITY.search(last) or _NAME.search(last) or _SECRET.search(last):
+                self._learn(value, certain=_IDENTITY.search(last) is not None)
+            if _USER.search(last) and len(value.strip()) > 1 and not _ordinary(value):
+                self._users.add(value.strip().lower())
+                self._users_pattern = None
             if _ADDRESS.search(last):
                 self._addresses.update(_IPV4.findall(value))
             for pattern in (_UUID, _PAIRS):
                 for match in pattern.finditer(value):
-                    self._learn(match[0])
+                    self._learn(match[0], certain=True)
 
-    def _learn(self, value: str) -> None:
+    def _learn(self, value: str, certain: bool = False) -> None:
         value = value.strip()
-        if len(value) < SHORTEST or value.lower() in _ORDINARY or value.startswith("/"):
+        if len(value) < SHORTEST or _ordinary(value) or value.startswith(_LINKS) or "-----BEGIN" in value:
             return
-        if len(value) < 8 and value.isalpha() and (value.islower() or value.istitle()):
+        if len(value) < 8 and value.isascii() and value.isalpha() and (value.islower() or value.istitle()):
             return  # a word
-        if " " in value:
-            self._phrases.add(value)
-            return
         bare = re.sub(r"[:-]", "", value).lower()
         is_hex = len(bare) in (12, 16, 32) and re.fullmatch(r"[0-9a-f]+", bare) is not None
+        if set(bare) <= {"0"} or set(bare) <= {"f"}:
+            return  # it is not set
+        if certain:
+            self._certain.setdefault(value.lower(), len(value) >= INSIDE)
+        if not any(form.fullmatch(value) for form in (_TOKEN, _UUID, _PAIRS)):
+            self._phrases.setdefault(value.lower(), len(value) >= INSIDE)
+            self._pattern = None
+            if is_hex:
+                self._known[bare] = "hex"
+            elif " " not in value:
+                for part in re.split(r"[/\\=:,;|]", value):
+                    if part != value:
+                        self._learn(part)
+            return
         self._known[value.lower()] = "hex" if is_hex else "text"
         if is_hex:
             self._known[bare] = "hex"
         self._sorted = []
 
+    def check(self, folder: Path) -> None:
+        """Raises StillThere, with the file, where a hidden value, a serial number, MAC or UUID is left in a capture."""
+        sought = {form: inside for value, inside in self._certain.items() for form in (value, _escaped(value))}
+        for file in sorted(folder.rglob("*")):
+            if not file.is_file() or file.name in ("time.json", "README"):
+                continue
+            place = str(file.relative_to(folder))
+            text = f"{place}\n{file.read_text()}".lower()
+            for value, inside in sought.items():
+                if value in text and (inside or _any_of({value: False}).search(text)):
+                    raise StillThere(f"{place} still holds something that was to be hidden, of {len(value)} characters")
+
     # -- replacing
 
-    def body(self, body: Any, name: str = "") -> Any:
+    def body(self, body: Any, name: str = "", place: bool = False) -> Any:
         """A copy in which everything known or recognised is another value."""
         if isinstance(body, dict):
-            return {self.text(str(key), addresses=False): self.body(value, str(key)) for key, value in body.items()}
+            return {
+                self.text(str(key), addresses=False): self.body(
+                    value, str(key), (place or _last(str(key)).lower() in _PLACES) and str(key) != "Links"
+                )
+                for key, value in body.items()
+            }
         if isinstance(body, list):
-            return [self.body(part, name) for part in body]
+            return [self.body(part, name, place) for part in body]
+        last = _last(name)
+        if isinstance(body, int) and not isinstance(body, bool):
+            digits = str(body)
+            known = digits in self._certain and (len(digits) >= INSIDE or not self._certain[digits])
+            return int(self._like(digits)) if body > 9 and (_numbered(last) or known) else body
         if isinstance(body, str) and body:
-            last = name.split(".")[-1]
-            if _SECRET.search(last) and not body.startswith("/") and body.lower() not in _ORDINARY:
+            if body.startswith(_LINKS):
+                return self.text(body, public=False)
+            if _SECRET.search(last) and not _ordinary(body):
                 return _PEM.sub(self._pem, body) if "-----BEGIN" in body else self._like(body)
-            named = (_IDENTITY.search(last) or _NAME.search(last)) and body.lower() not in _ORDINARY
-            if named and not body.startswith("/") and body.lower() not in self._known:
+            located = _PLACE.search(last) or (place and not name.startswith("@") and not last.startswith("Country"))
+            if located and not _ordinary(body) and body.lower() not in self._known:
+                return self._like(body)
+            named = (_IDENTITY.search(last) or _NAME.search(last)) and not _ordinary(body)
+            if named and body.lower() not in self._known and body.lower() not in self._phrases:
                 return self.text(body) if self._has_form(body) else self._like(body)
-            return self.text(body, addresses=not _VERSION.search(last) or bool(_ADDRESS.search(last)))
+            if _PROSE.search(last):
+                if self._users_pattern is None:
+                    self._users_pattern = _any_of(dict.fromkeys(self._users, False))
+                body = self._users_pattern.sub(lambda match: self._like(match[0]), body)
+            version = bool(_VERSION.search(name.split(".")[-1]) or _VERSION.search(last))
+            address = bool(_ADDRESS.search(last))
+            return self.text(
+                body, addresses=not version or address, public=address or last.lower() not in ("id", "uri")
+            )
         return body
 
-    def text(self, text: str, addresses: bool = True) -> str:
-        """A string with everything known or recognised replaced."""
+    def text(self, text: str, addresses: bool = True, public: bool = False) -> str:
+        """A string with everything known or recognised replaced.
+
+        :param public: four numbers with dots are an address also where they are no private one, and no version.
+        """
         text = _PEM.sub(self._pem, text)
-        for phrase in self._phrases:
-            text = text.replace(phrase, self._like(phrase)) if phrase in text else text
+        if self._pattern is None:
+            self._pattern = _any_of(self._phrases)
+        text = self._pattern.sub(lambda match: self._phrase(match[0]), text)
         text = _UUID.sub(lambda match: self._hex(match[0]), text)
         text = _PAIRS.sub(lambda match: self._pairs(match[0]), text)
         text = _MAC_IN_PATH.sub(lambda match: self._hex(match[0]), text)
         if addresses:
             text = _IPV6.sub(lambda match: self._ipv6(match[0]), text)
-            text = _IPV4.sub(lambda match: self._ipv4(match[0]), text)
+            text = _IPV4.sub(lambda match: self._ipv4(match[0], public), text)
         text = _MAIL.sub(lambda match: self._like(match[0]), text)
         return _TOKEN.sub(lambda match: self._token(match[0]), text)
 
     def _has_form(self, value: str) -> bool:
         return any(pattern.search(value) for pattern in (_UUID, _PAIRS, _IPV4, _IPV6))
+
+    def _phrase(self, phrase: str) -> str:
+        bare = re.sub(r"[:-]", "", phrase).lower()
+        return self._hex(phrase) if self._known.get(bare) == "hex" else self._like(phrase)
 
     def _token(self, token: str) -> str:
         if token not in self._tokens:
@@ -172,7 +262,7 @@ class Pseudonyms:
                 end = start + len(known)
                 # a short one has to stand for itself; a long one may be part of a name (ILO + serial number)
                 alone = not lowered[start - 1 : start].isalnum() and not lowered[end : end + 1].isalnum()
-                if alone or len(known) >= 7:
+                if alone or len(known) >= INSIDE:
                     found = token[start:end]
                     other = self._hex(found) if self._known[known] == "hex" else self._like(found)
                     return self._known_in(token[:start]) + other + self._known_in(token[end:])
@@ -221,7 +311,7 @@ class Pseudonyms:
             return self._hex(value)
         return self._hex(value[:-17]) + self._hex(value[-17:])
 
-    def _ipv4(self, value: str) -> str:
+    def _ipv4(self, value: str, public: bool) -> str:
         """An address of 10.0.0.0/8; one network stays one. Masks, loopback, and what is a version, stay."""
         try:
             address = ipaddress.IPv4Address(value)
@@ -229,7 +319,7 @@ class Pseudonyms:
             return value
         if address.is_loopback or address.is_unspecified or address.is_multicast or value.startswith("255."):
             return value
-        if not address.is_private and value not in self._addresses:
+        if not public and not address.is_private and value not in self._addresses:
             return value
         network, host = value.rsplit(".", 1)
         a, b = self._digest(network)[:2]
@@ -252,10 +342,38 @@ class Pseudonyms:
         return match[0].replace(match[1], self._like(match[1]))
 
 
+def _last(name: str) -> str:
+    """The last word of a property's name, as one word: FRUs write ``Board serial number``."""
+    return re.sub(r"[\W_]", "", name.split(".")[-1])
+
+
+def _numbered(last: str) -> bool:
+    return bool(_IDENTITY.search(last) or _SECRET.search(last))
+
+
+def _ordinary(value: str) -> bool:
+    return re.sub(r"[\W_]", "", value).lower() in _ORDINARY
+
+
+def _escaped(value: str) -> str:
+    return json.dumps(value, ensure_ascii=False)[1:-1]
+
+
+def _any_of(values: dict[str, bool]) -> re.Pattern[str]:
+    """The longest first; those that are no part of a word have to stand for themselves."""
+    if not values:
+        return re.compile(r"(?!)")
+    parts = (
+        re.escape(value) if values[value] else rf"(?<![^\W_]){re.escape(value)}(?![^\W_])"
+        for value in sorted(values, key=len, reverse=True)
+    )
+    return re.compile("|".join(parts), re.I)
+
+
 def _alike(character: str, byte: int) -> str:
     if character.isdigit():
-        return str(byte % 10)
-    if character.isascii() and character.isalpha():
+        return str(byte % 10) if character == "0" else str(1 + byte % 9)  # a number keeps its length
+    if character.isalpha():
         other = _LETTERS[byte % 26]
         return other.upper() if character.isupper() else other
     return character

@@ -21,7 +21,7 @@ def write(
     sessions: str,
     ipmi: dict[str, Any] | None = None,
 ) -> int:
-    """How many resources were written.
+    """How many resources were written. Raises StillThere when one of them holds what was to be hidden.
 
     :param pseudonyms: None writes everything as it came.
     :param sessions: path of the session collection, which is written without its members.
@@ -54,6 +54,8 @@ def write(
     if ipmi is not None:
         _json(folder / "ipmi.json", pseudonyms.body(ipmi) if pseudonyms is not None else ipmi)
     (folder / "README").write_text(_readme(answers, pseudonyms is not None))
+    if pseudonyms is not None:
+        pseudonyms.check(folder)
     return number
 
 

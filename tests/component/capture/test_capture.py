@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from lab.capture import Limits, Pseudonyms, Walk, WalkError, write
+from lab.capture import Limits, Pseudonyms, StillThere, Walk, WalkError, write
 from lab.replay import Tree
 from tests.component.replay import small
 from tests.support.replaying import PASSWORD, Replayed, Replays, capture
@@ -137,6 +137,82 @@ def test_captures_of_real_machines_keep_no_serial_number_mac_or_uuid(tmp_path: P
         assert [
             value for value in known if value in written and value.lower() not in ("not available", "unknown")
         ] == []
+
+
+def hidden(body: Any, *hide: str) -> Any:
+    pseudonyms = Pseudonyms(b"the same every time")
+    pseudonyms.hide(*hide)
+    pseudonyms.learn(body)
+    return pseudonyms.body(body)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SerialNumber", "CNIVC00/25U01AB"),
+        ("SerialNumber", "SN=12345678"),
+        ("PermanentAddress", "88E9:A4FF:FF87:42C8"),
+        ("UserName", "CORP\\alice.smith"),
+        ("UserName", "m\u00fcllerxyz"),
+        ("Password", "/begins-with-a-slash"),
+        ("Serial Number", "AB12"),
+        ("Board serial number", "AB12"),
+        ("Chassis serial number", "AB12"),
+        ("Asset Number", "AB12"),
+        ("SerialNumber", 4711),
+        ("SerialNumber", 1662923610124),
+    ],
+)
+def test_a_value_that_identifies_is_hidden_however_it_is_written(name: str, value: Any) -> None:
+    shown = hidden({name: value, "Note": f"it is {value}."})
+    assert shown[name] != value and type(shown[name]) is type(value) and len(str(shown[name])) == len(str(value))
+    if len(str(value)) > 4:
+        assert str(value) not in shown["Note"]
+
+
+def test_what_is_to_be_hidden_is_hidden_whatever_it_is() -> None:
+    body = {"Name": "Berlin", "Id": "dc-Berlin3", "Room": "X7", "Note": "rack X7, BERLIN", "Model": "X71"}
+    shown = hidden(body, "Berlin", "X7")
+    assert "berlin" not in json.dumps(shown).lower() and "X7," not in shown["Note"] and shown["Model"] == "X71"
+
+
+def test_a_log_names_no_user_and_no_address() -> None:
+    body = {
+        "UserName": "alice",
+        "Message": "User alice logged in from 8.8.4.4; root did not",
+        "FirmwareVersion": "8.8.4.5",
+        "Manufacturer": "Alice",
+        "@odata.id": "/redfish/v1/UpdateService/FirmwareInventory/Installed-1-8.8.4.6",
+    }
+    shown = hidden(body)
+    assert "alice" not in shown["Message"] and "8.8.4.4" not in shown["Message"] and "root" in shown["Message"]
+    assert [shown[n] for n in ("FirmwareVersion", "Manufacturer", "@odata.id")] == [
+        body[n] for n in ("FirmwareVersion", "Manufacturer", "@odata.id")
+    ]
+
+
+def test_where_a_machine_stands_and_whose_it_is_is_hidden() -> None:
+    place = {"Country": "DE", "City": "Ulm", "Building": "Haus am See", "Territory": "BW"}
+    subject = {"CommonName": "bmc", "Organization": "Acme", "OrganizationalUnit": "Ops", "City": "Ulm", "State": "BW"}
+    shown = hidden(
+        {"Location": {"PostalAddress": place}, "Subject": subject, "Manufacturer": "Acme", "Status": {"State": "BW"}}
+    )
+    written = json.dumps([shown["Location"], shown["Subject"]])
+    assert [word for word in ("Ulm", "Haus am See", "BW", "Acme", "Ops") if word in written] == []
+    assert shown["Manufacturer"] == "Acme" and shown["Status"] == {"State": "BW"}
+
+
+@pytest.mark.parametrize("kept", ["Berlin", "X7", SERIAL, MAC, UUID])
+def test_what_is_left_of_a_hidden_value_is_found_in_the_end(tmp_path: Path, kept: str) -> None:
+    pseudonyms = Pseudonyms()
+    pseudonyms.hide("Berlin", "X7")
+    pseudonyms.learn({"SerialNumber": SERIAL, "MACAddress": MAC, "UUID": UUID})
+    (tmp_path / "index.json").write_text('{"Model": "X71"}')
+    pseudonyms.check(tmp_path)
+    (tmp_path / "headers.json").write_text(json.dumps({"Server": f"at {kept.lower()}"}))
+    with pytest.raises(StillThere, match=r"headers\.json") as raised:
+        pseudonyms.check(tmp_path)
+    assert kept.lower() not in str(raised.value).lower()
 
 
 def test_a_walk_that_was_ended_goes_on_where_it_was(replays: Replays, tmp_path: Path) -> None:
