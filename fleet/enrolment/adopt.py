@@ -12,7 +12,8 @@ from sqlalchemy.orm import Session
 
 from fleet import addresses, audit, clock, states
 from fleet.actor import OPERATORS, Actor
-from fleet.errors import Conflict, Forbidden, Invalid, StateConflict
+from fleet.enrolment.inspection import WAITS
+from fleet.errors import Conflict, Forbidden, Frozen, Invalid, StateConflict
 from fleet.models import (
     Allocation,
     AllocationServer,
@@ -23,7 +24,7 @@ from fleet.models import (
     Server,
     Template,
 )
-from fleet.operations import lookup, networks, templates
+from fleet.operations import fleetflags, lookup, networks, templates
 from fleet.operations.allocate import check_quota
 from fleet.operations.users import quota_row
 from fleet.settings import get_settings
@@ -60,6 +61,11 @@ def adopt(session: Session, actor: Actor, server: str, request: AdoptRequest) ->
         raise Forbidden(
             f"only an administrator waives a quota; {actor.username} has {actor.role}",
             next="ask an administrator to adopt it, or to raise the quota",
+        )
+    freeze = fleetflags.frozen(session)
+    if freeze is not None:
+        raise Frozen(
+            f"the fleet is frozen: {freeze.reason or 'no reason given'}", next="ask again when the freeze is lifted"
         )
     moment = clock.now(session)
     if request.end is not None and request.end <= moment:
@@ -107,6 +113,8 @@ def adopt(session: Session, actor: Actor, server: str, request: AdoptRequest) ->
         )
     )
     states.transition(session, row, "active", actor, f"{reason}: {allocation.id}")
+    if row.hands_off_reason == WAITS:
+        row.hands_off, row.hands_off_reason = False, None
     for gpu in gpus:
         session.add(GpuAllocation(allocation_id=allocation.id, gpu_id=gpu.id, status="active", allocated_at=moment))
     audit.record(

@@ -15,11 +15,13 @@ from fleet.enrolment import bom, expected, parts, rules, topology, values
 from fleet.enrolment.rules import Verdict
 from fleet.enrolment.values import DEVICE
 from fleet.errors import Conflict, Invalid
-from fleet.models import Gpu, HardwareConfig, HardwareProfile, PartReplacement, Server
+from fleet.models import Allocation, Gpu, GpuAllocation, HardwareConfig, HardwareProfile, PartReplacement, Server
 from fleet.operations import lookup, workflows
 
 # states in which a finding takes a server out of the pool; what somebody uses is only reported
 STOPPABLE = frozenset({"inspecting", "available"})
+# why nobody moves on a server that was inspected with `enrol: false`: adopting it takes that away, or `server flags`
+WAITS = "in use: waits to be adopted"
 # states in which another serial number is another machine, whatever was announced
 IN_USE = frozenset({"reserved", "provisioning", "active", "suspended"})
 PART_LISTS = ("dimms", "drives", "adapters", "links", "nics")
@@ -34,9 +36,9 @@ def record_inspection(session: Session, actor: Actor, server: str, facts: dict[s
 
     An enrolled server is available afterwards, or quarantined with the reason: what a rule says against it, the parts
     that are not as its class has them, or that it was in use and has not been cleaned since. With `enrol: false` it
-    stays enrolled (to be adopted). One in another state gets newer facts; an available one that fails is quarantined,
-    one that somebody uses is only reported. A server in maintenance stays there, unless the part was seen that an
-    announcement had sent it there for.
+    stays enrolled with hands off, until it is adopted or a hand lifts that. One in another state gets newer facts; an
+    available one that fails is quarantined, one that somebody uses is only reported. A server in maintenance stays
+    there, unless the part was seen that an announcement had sent it there for.
 
     Unknown (null) never overwrites known. Raises Conflict when the serial number is another machine's, or changed
     without an announced exchange of the board.
@@ -55,14 +57,19 @@ def record_inspection(session: Session, actor: Actor, server: str, facts: dict[s
     before = dict(config.facts or {})
     replaced = _accept_board(session, actor, row, bmc.get("serial_number"))
     _check_serial(session, row, bmc.get("serial_number"))
-    if row.status == "enrolled" and facts.get("enrol") is not False:
-        states.transition(session, row, "inspecting", actor, "inspected")
+    if row.status == "enrolled":
+        if facts.get("enrol") is False:
+            if not row.hands_off:
+                row.hands_off, row.hands_off_reason = True, WAITS
+        elif not row.hands_off:
+            states.transition(session, row, "inspecting", actor, "inspected")
     _identity(row, bmc)
     notes: list[str] = []
     findings: list[str] = []
     seen = _interfaces(session, actor, row, config, nics, notes)
     if isinstance(bmc.get("gpus"), list):
         findings += _gpus(session, row, actor, bmc["gpus"], replaced)
+        _count_new_gpus(session, row, actor, notes)
     current = {**bmc, **({"nics": seen} if seen is not None else {})}
     replaced += parts.accept_listed(session, actor, row, current, before)
     config.facts = {**before, **{key: value for key, value in current.items() if value is not None and key != "enrol"}}
@@ -456,6 +463,31 @@ def _gpus(
     memories = {gpu.memory_gb for gpu in seen if gpu.memory_gb}
     server.gpu_memory_gb = min(memories) if memories else server.gpu_memory_gb
     return findings
+
+
+def _count_new_gpus(session: Session, server: Server, actor: Actor, notes: list[str]) -> None:
+    """Whoever holds the server has its GPUs too, and they count, those that were not seen when it was taken too."""
+    holder = lookup.holder(session, server)
+    if holder is None:
+        return
+    allocation = session.get_one(Allocation, holder, with_for_update=True, populate_existing=True)
+    status = {"active": "active", "suspended": "active", "reserved": "reserved", "provisioning": "reserved"}
+    for gpu in server.gpus:
+        if gpu.kind != "gpu" or gpu.status in ("absent", "retired") or parts.held(session, gpu):
+            continue
+        session.add(
+            GpuAllocation(
+                allocation_id=allocation.id,
+                gpu_id=gpu.id,
+                status=status.get(allocation.status, "releasing"),
+                allocated_at=clock.now(session),
+            )
+        )
+        allocation.gpu_count = (allocation.gpu_count or 0) + 1
+        notes.append(f"{bom.gpu_label(gpu.slot)}: first seen while {holder} holds the server, counted as its own")
+        detail = {"server": server.name, "gpu": gpu.id, "slot": gpu.slot}
+        audit.record(session, actor, "allocation.gpu_found", allocation.id, detail)
+    session.flush()
 
 
 def _exchange(session: Session, server: Server, gpu: Gpu, serial: str) -> PartReplacement | None:

@@ -685,6 +685,53 @@ def test_an_exchanged_part_does_not_offer_a_server_that_was_not_cleaned(fleet: S
     assert look(fleet, with_gpu(1, 3, "NEW3"), "gpu-01").status == "quarantined"
 
 
+def test_a_frozen_fleet_adopts_nothing(site_with: Callable[..., Site]) -> None:
+    site = site_with(None)
+    look(site, facts_of(9), enrol=False)
+    with site.database.transaction() as session:
+        register.set_freeze(session, SYSTEM, True, "power works")
+    with pytest.raises(errors.Frozen, match="power works"):
+        adopt_new(site)
+
+
+def test_a_gpu_that_is_first_seen_after_the_adoption_counts(site_with: Callable[..., Site]) -> None:
+    site = site_with(None)
+    few = facts_of(9)
+    few["gpus"] = few["gpus"][:4]
+    look(site, few, enrol=False)
+    allocation = adopt_new(site)
+    for _ in range(2):
+        look(site, facts_of(9))
+    with site.database.reading() as session:
+        found = session.get_one(Allocation, allocation.id)
+        assert [gpu.status for gpu in found.gpu_allocations] == ["active"] * 8
+        assert (found.gpu_count, users.quota_used(session, site.ada.id)["gpu_count"]) == (8, 8)
+    with site.database.transaction() as session:
+        release.start_release(session, site.ada, allocation.id)
+    site.finish(site.claim_next())
+    with site.database.reading() as session:
+        assert not session.scalars(select(GpuAllocation).where(GpuAllocation.released_at.is_(None))).all()
+
+
+def test_a_server_that_waits_to_be_adopted_is_not_offered_by_another_inspection(
+    site_with: Callable[..., Site],
+) -> None:
+    site = site_with(None)
+    server = look(site, facts_of(9), enrol=False)
+    assert (server.hands_off, server.hands_off_reason) == (True, "in use: waits to be adopted")
+    assert look(site, facts_of(9)).status == "enrolled"
+    adopt_new(site)
+    assert (server_of(site).hands_off, server_of(site).hands_off_reason) == (False, None)
+
+
+def test_a_server_that_is_in_use_no_more_is_offered_when_a_hand_says_so(site_with: Callable[..., Site]) -> None:
+    site = site_with(None)
+    look(site, facts_of(9), enrol=False)
+    with site.database.transaction() as session:
+        register.set_flags(session, OPERATOR, "new", False)
+    assert look(site, facts_of(9)).status == "available"
+
+
 def test_quota_holds_for_adoption_unless_an_administrator_waives_it(site_with: Callable[..., Site]) -> None:
     site = site_with(None)
     look(site, facts_of(9), enrol=False)
