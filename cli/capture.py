@@ -59,6 +59,8 @@ def capture(
       palebluedot lab capture --address bmc-r3-u14.example.net --username root --ca-path site-ca.pem captures/r3-u14
       palebluedot lab capture --address 192.0.2.10 --username admin --insecure --hide "Rack 3" captures/dgx
     """
+    if any(len(value.strip()) < 2 for value in hide):
+        raise click.BadParameter("it takes two characters or more", param_hint="--hide")
     kept = data_dir() / "captures" / re.sub(r"[^A-Za-z0-9.-]", "_", f"{address}-{port}")
     host = f"[{address}]" if ":" in address else address
     if insecure:

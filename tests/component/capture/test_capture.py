@@ -269,3 +269,9 @@ def test_the_command_writes_a_directory_that_the_replay_command_takes(
     assert len(list(Tree.read(tmp_path / "out"))) == len(list(Tree(small.files())))
     left = [file for file in (tmp_path / "data").rglob("*") if file.is_file()] if (tmp_path / "data").exists() else []
     assert left == [], "what came from the BMC stays on this machine only until the capture is written"
+
+
+def test_what_is_too_short_to_be_hidden_is_refused(tmp_path: Path) -> None:
+    argv = [*CLI, "--address", "127.0.0.1", "--port", "1", "--username", "a", "--password", "b", "--hide", "X"]
+    done = subprocess.run([*argv, str(tmp_path / "out")], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2 and "two characters" in done.stderr
