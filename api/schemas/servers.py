@@ -189,10 +189,17 @@ class FoundGpuSchema(Facts):
 
 class FoundNicSchema(Facts):
     mac = text("MAC address; what is none is left out with a note.", length=1024, allow_none=True)
+    speed_mbps = number("Speed of the link.", 0, 2**31)
 
 
 class FoundPartSchema(Facts):
     id = text("The BMC's name for the place.", length=255, allow_none=True)
+    name = fields.String(
+        allow_none=True, validate=validate.Length(max=255), metadata={"description": "The name that a person reads."}
+    )
+    width = number("PCIe lanes.", 0, 1024)
+    generation = number("PCIe generation.", 0, 1024)
+    size_gb = fields.Float(allow_none=True, validate=validate.Range(0, 2**30), metadata={"description": "Size."})
     serial_number = text("Serial number.", allow_none=True)
     state = text("Redfish's Status.State, as Enabled or Absent.", length=64, allow_none=True)
     health = text("Redfish's Status.Health.", length=64, allow_none=True)

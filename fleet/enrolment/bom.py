@@ -28,11 +28,12 @@ SCHEMA: dict[str, Any] = _part(
     cpus=_part(count=_COUNT),
     dimms=_part(count=_COUNT, size_gb=_SIZE),
     # one group, or several of different drives
-    drives={"oneOf": [_DRIVES, {"type": "array", "items": _DRIVES}]},
+    drives={"oneOf": [_DRIVES, {"type": "array", "maxItems": 100, "items": _DRIVES}]},
     nics=_part(count=_COUNT, model=_TEXT),
     interfaces=_part(count=_COUNT, speed_gbps=_SIZE),
     links={
         "type": "array",
+        "maxItems": 100,
         "items": {
             **_part(match=_TEXT, width=_WIDTH, generation=_GENERATION, count=_COUNT),
             "required": ["match"],
@@ -44,7 +45,8 @@ DRIVE_TOLERANCE = 0.05
 _ABSENT = frozenset({"Absent", "UnavailableOffline"})
 _GPU_PREFIX = re.compile(r"^(HGX_)?GPU[_. ]?(SXM[_. ]?)?", re.IGNORECASE)
 _DIMM_PREFIX = re.compile(r"^DIMM[. _]*(Socket[. _]*)?", re.IGNORECASE)
-_NUMBERED = re.compile(r"^(.*?)(\d+)$")
+_NUMBERED = re.compile(r"^(.*?)(\d{1,6})$")
+_LONGEST_NAME = 128
 
 Part = dict[str, Any]
 
@@ -86,7 +88,15 @@ def parts(facts: dict[str, Any], kind: str) -> list[Part] | None:
 
 
 def _name(part: Part) -> str:
-    return str(part.get("name") or part.get("id") or "?")
+    return str(part.get("name") or part.get("id") or "?")[:_LONGEST_NAME]
+
+
+def _figure(part: Part, key: str) -> float | None:
+    """A figure of a part; what is no number is as unknown as what is not there."""
+    value = part.get(key)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 2**53:
+        return None
+    return value
 
 
 def _missing(
@@ -137,8 +147,9 @@ def _gpus(want: dict[str, Any], facts: dict[str, Any], before: dict[str, Any]) -
         label = gpu_label(_name(gpu))
         if "model" in want and gpu.get("model") and want["model"].lower() not in str(gpu["model"]).lower():
             found.append(f"{label}: model {gpu['model']} instead of {want['model']}")
-        if "memory_gb" in want and gpu.get("memory_gb") and gpu["memory_gb"] != want["memory_gb"]:
-            found.append(f"{label}: {gpu['memory_gb']} GB instead of {want['memory_gb']} GB")
+        memory = _figure(gpu, "memory_gb")
+        if "memory_gb" in want and memory and memory != want["memory_gb"]:
+            found.append(f"{label}: {memory:g} GB instead of {want['memory_gb']} GB")
     wanted = {"width": want.get("pcie_width"), "generation": want.get("pcie_generation")}
     if any(wanted.values()):
         links = facts.get("links")
@@ -152,11 +163,11 @@ def _gpus(want: dict[str, Any], facts: dict[str, Any], before: dict[str, Any]) -
 
 def _link(label: str, link: Part, want: dict[str, Any]) -> list[str]:
     found = []
-    width, generation = link.get("width"), link.get("generation")
+    width, generation = _figure(link, "width"), _figure(link, "generation")
     if want.get("width") and width is not None and width < want["width"]:
-        found.append(f"{label}: PCIe x{width} instead of x{want['width']}")
+        found.append(f"{label}: PCIe x{width:g} instead of x{want['width']}")
     if want.get("generation") and generation is not None and generation < want["generation"]:
-        found.append(f"{label}: PCIe Gen{generation} instead of Gen{want['generation']}")
+        found.append(f"{label}: PCIe Gen{generation:g} instead of Gen{want['generation']}")
     return found
 
 
@@ -176,9 +187,9 @@ def _dimms(want: dict[str, Any], facts: dict[str, Any], before: dict[str, Any]) 
     found = _missing("dimms", dimm_label, have, want["count"], facts, before) if "count" in want else []
     if "size_gb" in want:
         found += [
-            f"{dimm_label(_name(dimm))}: {dimm['size_gb']} GB instead of {want['size_gb']} GB"
+            f"{dimm_label(_name(dimm))}: {size:g} GB instead of {want['size_gb']} GB"
             for dimm in have
-            if dimm.get("size_gb") is not None and dimm["size_gb"] != want["size_gb"]
+            if (size := _figure(dimm, "size_gb")) is not None and size != want["size_gb"]
         ]
     return found + _health(dimm_label, have)
 
@@ -193,12 +204,13 @@ def _drives(want: Any, facts: dict[str, Any], before: dict[str, Any]) -> list[st
         return None
     groups = want if isinstance(want, list) else [want]
     asked = {key for group in groups for key in ("size_gb", "model", "protocol") if key in group}
-    if not all(drive.get(key) for drive in have for key in asked) or (len(groups) == 1 and not asked):
+    known = [{**drive, "size_gb": _figure(drive, "size_gb")} for drive in have]
+    if not all(drive.get(key) for drive in known for key in asked) or (len(groups) == 1 and not asked):
         # some firmware lists drives and says nothing of them: then their number is all that can be checked
         total = sum(group["count"] for group in groups)
         return _missing("drives", _drive_label, have, total, facts, before) + _health(_drive_label, have)
     found = []
-    left = list(have)
+    left = known
     for group in groups:
         mine = [drive for drive in left if _fits(drive, group)]
         left = [drive for drive in left if not any(drive is other for other in mine)]
@@ -214,10 +226,15 @@ def _drives(want: Any, facts: dict[str, Any], before: dict[str, Any]) -> list[st
             found.append(f"drives of {_words(group)}: {len(mine)} instead of {group['count']}")
     found += [
         f"{_drive_label(_name(drive))}: {drive.get('model') or 'unknown model'}, "
-        f"{drive.get('size_gb') or 'unknown'} GB, is in no group of the class"
+        f"{_words_of(drive)} GB, is in no group of the class"
         for drive in left
     ]
     return found + _health(_drive_label, have)
+
+
+def _words_of(drive: Part) -> str:
+    size = _figure(drive, "size_gb")
+    return f"{size:g}" if size else "unknown"
 
 
 def _words(group: dict[str, Any]) -> str:
@@ -226,7 +243,7 @@ def _words(group: dict[str, Any]) -> str:
 
 
 def _fits(drive: Part, group: dict[str, Any]) -> bool:
-    size = drive.get("size_gb")
+    size = _figure(drive, "size_gb")
     if "size_gb" in group and (size is None or abs(size - group["size_gb"]) > group["size_gb"] * DRIVE_TOLERANCE):
         return False
     return all(
@@ -261,9 +278,9 @@ def _interfaces(want: dict[str, Any], facts: dict[str, Any], before: dict[str, A
     )
     if "speed_gbps" in want:
         found += [
-            f"interface {_name(nic)}: {nic['speed_mbps'] / 1000:g} Gb/s instead of {want['speed_gbps']:g}"
+            f"interface {_name(nic)}: {speed / 1000:g} Gb/s instead of {want['speed_gbps']:g}"
             for nic in have
-            if nic.get("link_up") and nic.get("speed_mbps") and nic["speed_mbps"] < want["speed_gbps"] * 1000
+            if nic.get("link_up") and (speed := _figure(nic, "speed_mbps")) and speed < want["speed_gbps"] * 1000
         ]
     return found
 

@@ -22,6 +22,7 @@ A rule fires when all of its conditions hold. A fact that is not known makes eve
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -42,6 +43,11 @@ from fleet.models import EnrolmentRules
 from fleet.settings import get_settings
 
 LONGEST = 64 * 1024
+LONGEST_PATTERN = 200
+# how much of a fact a pattern sees: more would let a pattern that is slow take the record's time
+LONGEST_FACT = 128
+# `(a+)+`, `(a*b){2,}`: a group that repeats something and is repeated takes exponential time
+_NESTED = re.compile(r"[*+}][^()]*\)+[?]?[*+{]")
 _NAME = {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$"}
 _SCALAR = {"type": ["string", "number", "boolean"]}
 _TEXT = {"type": "string", "minLength": 1, "maxLength": 128}
@@ -61,7 +67,7 @@ SCHEMA: dict[str, Any] = {
                 "additionalProperties": False,
                 "properties": {
                     "bios": {"type": "object"},
-                    "boot_order": {"type": "array", "items": _TEXT},
+                    "boot_order": {"type": "array", "maxItems": 100, "items": _TEXT},
                 },
             },
         },
@@ -77,6 +83,7 @@ SCHEMA: dict[str, Any] = {
                     "description": {"type": "string"},
                     "when": {
                         "type": "array",
+                        "maxItems": 100,
                         "items": {
                             "type": "object",
                             "additionalProperties": False,
@@ -85,8 +92,8 @@ SCHEMA: dict[str, Any] = {
                             "properties": {
                                 "fact": _TEXT,
                                 "eq": _SCALAR,
-                                "matches": {"type": "string", "minLength": 1, "maxLength": 512},
-                                "in": {"type": "array", "items": _SCALAR, "minItems": 1},
+                                "matches": {"type": "string", "minLength": 1, "maxLength": LONGEST_PATTERN},
+                                "in": {"type": "array", "items": _SCALAR, "minItems": 1, "maxItems": 100},
                                 "ge": {"type": "number"},
                                 "le": {"type": "number"},
                                 "exists": {"type": "boolean"},
@@ -100,7 +107,7 @@ SCHEMA: dict[str, Any] = {
                         "properties": {
                             "model_class": _NAME,
                             "pool": _TEXT,
-                            "tags": {"type": "array", "items": _TEXT, "uniqueItems": True},
+                            "tags": {"type": "array", "maxItems": 100, "items": _TEXT, "uniqueItems": True},
                             "hardware_profile": _NAME,
                             "quarantine": {"type": "string", "minLength": 1, "maxLength": 512},
                         },
@@ -162,9 +169,21 @@ def _parse(content: str) -> Ruleset:
     if len(content) > LONGEST:
         raise Invalid(f"the rule file has more than {LONGEST} characters", code="invalid_rules")
     try:
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(content, yaml.SafeLoader)):
+            raise Invalid("the rule file has YAML aliases (*name): write it out", code="invalid_rules")
         raw = yaml.safe_load(content)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise Invalid("the rule file is no YAML document", code="invalid_rules", answer=str(error)) from error
+    try:
+        # dates, sets, binaries and NaN are YAML and no JSON: neither the record nor an answer can hold them
+        json.dumps(raw, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise Invalid(
+            "the rule file has values that JSON does not have",
+            code="invalid_rules",
+            answer=str(error),
+            next="put dates and the like in quotes",
+        ) from error
     raw = {} if raw is None else raw
     problem = best_match(Draft202012Validator(SCHEMA).iter_errors(raw))
     if problem is not None:
@@ -204,6 +223,12 @@ def _check_references(ruleset: Ruleset) -> None:
             )
         for condition in rule.get("when") or []:
             if "matches" in condition:
+                if _NESTED.search(condition["matches"]):
+                    raise Invalid(
+                        f"{label}: {condition['matches']!r} repeats what repeats already",
+                        code="invalid_rules",
+                        next="write the pattern with one repetition: (a+)+ is a+",
+                    )
                 try:
                     re.compile(condition["matches"])
                 except re.error as error:
@@ -273,7 +298,7 @@ def _holds(test: str, wanted: Any, value: Any) -> bool:
     if test == "in":
         return any(_same(value, item) for item in wanted)
     if test == "matches":
-        return isinstance(value, str) and re.search(wanted, value[:1024]) is not None
+        return isinstance(value, str) and re.search(wanted, value[:LONGEST_FACT]) is not None
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     return bool(value >= wanted) if test == "ge" else bool(value <= wanted)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.component.api.support import Caller, fleet_document, inspection, problem
@@ -49,6 +51,22 @@ def test_rules_are_set_tried_and_explained(operator: Caller, auditor: Caller, au
     assert stored is not None and stored["version"] == 1
     automation.put("/servers/gpu-00/inspection", inspection(0))
     assert operator.get("/servers/gpu-00").json["pool"] == "train"  # type: ignore[index]
+
+
+@pytest.mark.usefixtures("fleet")
+@pytest.mark.parametrize(
+    ("part", "kind"),
+    [
+        ({"id": "A1", "name": "9" * 256}, "dimms"),
+        ({"id": "A1", "size_gb": "much"}, "dimms"),
+        ({"id": "A1", "width": "x16"}, "links"),
+        ({"id": "A1", "generation": []}, "links"),
+        ({"mac": "02:00:00:00:00:01", "speed_mbps": "fast"}, "nics"),
+    ],
+)
+def test_what_is_found_of_a_part_is_bounded(automation: Caller, part: dict[str, Any], kind: str) -> None:
+    refused = problem(automation.put("/servers/gpu-00/inspection", {"bmc": {**inspection(0), kind: [part]}}), 422)
+    assert refused["errors"][0]["pointer"].startswith(f"#/bmc/{kind}/0/")
 
 
 @pytest.mark.usefixtures("fleet")

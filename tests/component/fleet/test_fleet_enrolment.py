@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from fleet import clock, errors, settings, states
 from fleet.actor import SYSTEM, Actor
-from fleet.enrolment import adopt, expected, importing, inspection, parts, rules, topology
+from fleet.enrolment import adopt, bom, expected, importing, inspection, parts, rules, topology
 from fleet.enrolment.adopt import AdoptRequest
 from fleet.models import (
     Allocation,
@@ -212,12 +212,49 @@ def test_conditions(condition: dict[str, Any], value: Any, holds: bool) -> None:
         ("{classes: {b: {}}, rules: [{name: a, set: {model_class: c}}]}", "no class c"),
         ("rules: [{name: a, set: {hardware_profile: c}}]", "no profile c"),
         ("classes: {b: {gpus: {pcie_width: 3}}}", "pcie_width"),
+        ("rules: [{name: a, set: &x {pool: p}}, {name: b, set: *x}]", "aliases"),
+        ("classes: {b: {gpus: {memory_gb: .inf}}}", "JSON"),
+        ("profiles: {b: {bios: {Date: 2026-01-01}}}", "JSON"),
+        ("profiles: {b: {bios: {Date: 2026-99-01}}}", "no YAML"),
+        ("rules: [{name: a, when: [{fact: x, matches: '(a+)+$'}], set: {pool: p}}]", "repeats what repeats"),
+        ("rules: [{name: a, when: [{fact: x, matches: '((a*b){2,})*'}], set: {pool: p}}]", "repeats what repeats"),
+        (f"rules: [{{name: a, when: [{{fact: x, matches: '{'a' * 201}'}}], set: {{pool: p}}}}]", "too long"),
+        (f"rules: [{{name: a, set: {{tags: [{', '.join(f't{n}' for n in range(101))}]}}}}]", "too long"),
+        (f"rules: [{{name: a, when: [{{fact: x, in: {list(range(101))}}}], set: {{pool: p}}}}]", "too long"),
+        (f"classes: {{b: {{links: [{', '.join(['{match: x}'] * 101)}]}}}}", "classes/b/links: "),
     ],
 )
 def test_a_wrong_rule_file_is_refused_with_the_place(content: str, what: str) -> None:
     with pytest.raises(errors.Invalid, match=what) as caught:
         rules.parse(content)
     assert caught.value.code == "invalid_rules"
+
+
+def test_a_pattern_sees_the_beginning_of_a_fact() -> None:
+    ruleset = rules.parse("rules: [{name: a, when: [{fact: x, matches: b}], set: {pool: p}}]")
+    assert rules.evaluate(ruleset, {"x": "a" * 127 + "b"}).assigned == {"pool": "p"}
+    assert rules.evaluate(ruleset, {"x": "a" * 128 + "b"}).assigned == {}
+
+
+def test_figures_that_are_none_are_unknown_and_names_are_bounded() -> None:
+    bill = {
+        "gpus": {"memory_gb": 80, "pcie_width": 16},
+        "dimms": {"size_gb": 64},
+        "drives": {"count": 1, "size_gb": 960},
+        "interfaces": {"speed_gbps": 100},
+        "links": [{"match": "NIC", "width": 16}],
+    }
+    facts: dict[str, Any] = {
+        "gpus": [{"id": "GPU1", "memory_gb": "80"}],
+        "dimms": [{"id": "A1", "size_gb": "64"}],
+        "drives": [{"id": "nvme0", "size_gb": 10**400}],
+        "nics": [{"id": "eth0", "link_up": True, "speed_mbps": "fast"}],
+        "links": [{"id": "NIC1", "width": "x16"}, {"id": "GPU1", "width": {}, "generation": True}],
+    }
+    assert bom.check(bill, facts, {}) == ([], [])
+    names = [{"id": "G" + "9" * 5000}, {"id": "G" + "9" * 5000}]
+    found, _notes = bom.check({"gpus": {"count": 3}}, {"gpus": names}, {})
+    assert found == ["GPUs: 2 instead of 3"]
 
 
 def test_rules_are_kept_version_by_version(fleet: Site) -> None:
