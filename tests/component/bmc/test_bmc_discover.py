@@ -167,7 +167,7 @@ def test_no_tls_and_a_hang_are_told_apart_from_silence(raw_bmc: Any, dropping: s
         refused = closed.getsockname()[1]
     started = time.monotonic()
     answer = discover(f"127.0.0.2:{refused}", f"127.0.0.1:{hanging}", dropping, timeout=1.0)
-    assert time.monotonic() - started < 4
+    assert time.monotonic() - started < 9
     assert answer["counts"] == {
         "addresses": 3, "redfish": 0, "ipmi": 0, "other": 1, "refused": 1, "silent": 1, "unreachable": 0,
     }  # fmt: skip
@@ -189,7 +189,7 @@ def test_silent_addresses_wait_beside_each_other(dropping: str, start_replay: An
     bmc = start_replay({"/redfish/v1": ROOT})
     started = time.monotonic()
     answer = discover(f"127.0.0.1:{bmc.port}", ranges=["127.0.0.20-127.0.0.39"], ports=[port])
-    assert time.monotonic() - started < scanning.CONNECT_TIMEOUT_S + 1.5
+    assert time.monotonic() - started < scanning.CONNECT_TIMEOUT_S + 5
     assert (answer["counts"]["redfish"], answer["counts"]["silent"]) == (1, 20)
     for sock in kept:
         sock.close()

@@ -220,7 +220,7 @@ def test_an_upload_has_a_deadline(lab_bmc: Any, image: Any) -> None:
     started = time.monotonic()
     with pytest.raises(AnswerLost, match="silence"):
         update(lab_bmc, targets=["HostBMC_0"], version="2", image=image(HostBMC_0="2"), wait_timeout=1)
-    assert time.monotonic() - started < 4
+    assert time.monotonic() - started < 9
 
 
 @pytest.fixture

