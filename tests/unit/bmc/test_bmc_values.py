@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc import values
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 JSON = st.recursive(
@@ -56,6 +56,8 @@ def test_memory_as_it_is_sold(model: str | None, capacity_mib: float | None, sol
     assert values.marketed_memory_gb(model, capacity_mib) == sold
 
 
+# how long Hypothesis takes to make its data says nothing about ours
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(JSON)
 def test_no_json_is_too_strange(anything: Any) -> None:
     assert values.number(anything) is None or isinstance(values.number(anything), float)
