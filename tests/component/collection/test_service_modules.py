@@ -155,7 +155,7 @@ def test_wrong_options_are_told_as_by_any_module(plays: Any) -> None:
     messages = [ran[number]["msg"] for number in range(4)]
     assert "Unsupported parameters for (palebluedot.gpu.server) module: colour" in messages[0]
     assert "missing required arguments: name" in messages[1]
-    assert "value of state must be one of: present, cleaning, got: on fire" in messages[2]
+    assert "value of state must be one of: present, cleaning, maintenance, inspecting, got: on fire" in messages[2]
     assert "workflow_id" in messages[3]
 
 

@@ -14,6 +14,7 @@ from sqlalchemy import select
 
 from fleet import clock, errors, events, rundoc
 from fleet.actor import SYSTEM, Actor
+from fleet.enrolment import values
 from fleet.models import Event, Image, MachineReport, Template, Workflow, WorkflowEvent
 from fleet.operations import register, release, reports, templates, timeline, users
 from tests.component.fleet.support import KEY, OS_TEMPLATE, Site
@@ -115,7 +116,7 @@ def test_tinkerbells_objects(fleet: Site) -> None:
         "palebluedot.io/allocation": allocation,
     }
     for name in (tinkerbell["template_name"], tinkerbell["workflow_name"]):
-        assert register.DNS_LABEL.fullmatch(name)
+        assert values.DNS_LABEL.fullmatch(name)
     assert fleet.workflow(workflow.id).tinkerbell_id == tinkerbell["workflow_name"]
 
 
