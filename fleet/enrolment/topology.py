@@ -16,8 +16,8 @@ from fleet.enrolment import values
 from fleet.models import Server, ServerNic, Switch
 from fleet.operations import lookup
 
-# states in which nobody but this service speaks on a server's ports
-FILLED = frozenset({"enrolled", "inspecting"})
+# states in which nobody but this service speaks on a server's ports (one that was used needs a clean first)
+FILLED = frozenset({"enrolled", "inspecting", "available"})
 
 
 @dataclass(slots=True)

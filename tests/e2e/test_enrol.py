@@ -87,7 +87,11 @@ def test_the_rest_of_the_list_is_enrolled_and_the_running_ones_are_left_alone(
     assert "failed=0" in said
     assert all(HARMLESS.match(entry.partition(" ")[2]) for entry in writes(site, mark))
     assert [entry for entry in writes(site, mark) if not entry.startswith(machines[2]["name"])] == []
-    assert [site.client.server(row["name"])["state"] for row in machines] == ["active", "available", "available"]
+    states = [site.client.server(row["name"])["state"] for row in machines]
+    assert states == ["active", "enrolled", "available"], "the second one runs still, and waits to be adopted"
+    site.client.set_server_flags(machines[1]["name"], {"hands_off": False})
+    discover(site, tmp_path, machines)
+    assert site.client.server(machines[1]["name"])["state"] == "available", "a hand has said that nobody uses it"
     assert site.client.server_credential(machines[2]["name"])["username"] == "palebluedot"
 
 
