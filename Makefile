@@ -27,6 +27,14 @@ NO_INVENTORY := $(ISOLATED) ANSIBLE_INVENTORY=/dev/null ANSIBLE_INVENTORY_UNPARS
 	ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED=0
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
+# $(call TESTED,how,which,options): the tests; those that failed once more, alone, because many of them wait for real
+# processes with a deadline, and a machine that does other things too makes them late. What is wrong fails again.
+define TESTED
+$(ISOLATED) $(PY) -m pytest $(1) -m "$(2)" $(3) || \
+		{ echo "== what failed, once more and alone"; \
+		$(ISOLATED) $(PY) -m pytest --last-failed --last-failed-no-failures none -m "$(2)" $(3); }
+endef
+
 .PHONY: help setup setup-dev demo serve test test-peers compatibility lint sanity bench clean
 
 help: ## this list
@@ -46,15 +54,15 @@ serve: setup ## lab and service, until Ctrl-C
 
 test: setup-dev ## every test that needs no server outside PyPI, with coverage
 	@$(PY) -m coverage erase
-	$(ISOLATED) $(PY) -m pytest -n 2 --dist loadfile -m "not peers and not e2e and not faults" --cov --cov-report=
-	$(ISOLATED) $(PY) -m pytest -m "(e2e or faults) and not peers" --cov --cov-append --cov-report=
+	$(call TESTED,-n 2 --dist loadfile,not peers and not e2e and not faults,--cov --cov-append --cov-report=)
+	$(call TESTED,,(e2e or faults) and not peers,--cov --cov-append --cov-report=)
 	@for package in $(COVERED); do \
 		printf '%-70s %s\n' "$$package" "$$($(PY) -m coverage report --include="$$package/*" --format=total)%"; done
 	$(PY) -m coverage report --format=total --fail-under=85
 
 test-peers: setup-dev ## tests against servers that PyPI does not carry; skips what it cannot get
 	PYTHON=$(PY) tests/peers/setup.sh
-	$(ISOLATED) $(PY) -m pytest -m peers
+	$(call TESTED,,peers,)
 
 compatibility: setup-dev ## run the conformance suite on every source that is here; write docs/compatibility
 	$(ISOLATED) $(PY) -m tests.conformance
