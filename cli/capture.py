@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from pathlib import Path
@@ -21,9 +22,6 @@ from lab.capture.ipmi import IpmiError, summary
 @click.option("--address", required=True, help="The BMC: a name or an address.")
 @click.option("--port", type=click.IntRange(1, 65535), default=443, show_default=True, help="Its HTTPS port.")
 @click.option("--username", required=True, envvar="PALEBLUEDOT_BMC_USERNAME", help="An account that may read all.")
-@click.option(
-    "--password", envvar="PALEBLUEDOT_BMC_PASSWORD", prompt=True, hide_input=True, help="Asked for when left out."
-)
 @click.option("--ca-path", type=click.Path(exists=True, dir_okay=False), help="Who signed the BMC's certificate.")
 @click.option("--insecure", is_flag=True, help="Do not check the certificate.")
 @click.option("--ipmi/--no-ipmi", default=True, show_default=True, help="Ask for device id, FRU and sensors by IPMI.")
@@ -38,7 +36,6 @@ def capture(
     address: str,
     port: int,
     username: str,
-    password: str,
     ca_path: str | None,
     insecure: bool,
     ipmi: bool,
@@ -52,7 +49,8 @@ def capture(
     """Read a BMC's whole Redfish tree and write it to DIR, with other serial numbers, MACs, names and secrets.
 
     It only reads, one request at a time. Interrupted, or out of time, it goes on where it ended when it is started
-    again; until then, what came from the BMC is kept as it came in the data directory, readable by its owner only.
+    again; until then, what came from the BMC is kept as it came in the data directory, readable by its owner only. The
+    password is that of PALEBLUEDOT_BMC_PASSWORD, or asked for.
 
     \b
     Examples:
@@ -61,6 +59,8 @@ def capture(
     """
     if any(len(value.strip()) < 2 for value in hide):
         raise click.BadParameter("it takes two characters or more", param_hint="--hide")
+    # an option would show it to every user of the machine
+    password = os.environ.get("PALEBLUEDOT_BMC_PASSWORD") or click.prompt("Password", hide_input=True)
     kept = data_dir() / "captures" / re.sub(r"[^A-Za-z0-9.-]", "_", f"{address}-{port}")
     host = f"[{address}]" if ":" in address else address
     if insecure:

@@ -23,15 +23,13 @@ from lab.replay import NotACapture, ReplayBmc, Tree
 @click.option("--address", default="127.0.0.1", show_default=True, help="Where it listens.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="0 or left out: a free one.")
 @click.option("--username", help="Who may log in; without it the capture's first administrator.")
-@click.option("--password", envvar="PALEBLUEDOT_REPLAY_PASSWORD", help="Without it one is made up and printed.")
 @click.option("--timings", is_flag=True, help="Answer as slowly as the real BMC did, where the capture says.")
 @console.json_option
-def replay(
-    source: Path, address: str, port: int, username: str | None, password: str | None, timings: bool, as_json: bool
-) -> None:
+def replay(source: Path, address: str, port: int, username: str | None, timings: bool, as_json: bool) -> None:
     """Serve the capture in DIR (or a .tar.xz of one) as a BMC that can be written to, until Ctrl-C.
 
-    What is written is kept in memory: the capture stays as it is. What the capture lacks is 404.
+    What is written is kept in memory: the capture stays as it is. What the capture lacks is 404. The password is that
+    of PALEBLUEDOT_REPLAY_PASSWORD; without it one is made up and printed.
 
     \b
     Examples:
@@ -47,7 +45,8 @@ def replay(
             answer=str(error),
             next="Name a folder with redfish/v1 in it, or make one: palebluedot lab capture --help",
         ) from error
-    password = password or secrets.token_urlsafe(12)
+    # an option would show it to every user of the machine
+    password = os.environ.get("PALEBLUEDOT_REPLAY_PASSWORD") or secrets.token_urlsafe(12)
     with tempfile.TemporaryDirectory(prefix="palebluedot-replay-") as folder:
         authority = CertificateAuthority()
         ca_path = Path(folder) / "ca.pem"

@@ -262,7 +262,8 @@ def test_the_command_writes_a_directory_that_the_replay_command_takes(
     replayed = replays.start(Tree(small.files()))
     monkeypatch.setenv("PALEBLUEDOT_DATA_DIR", str(tmp_path / "data"))
     argv = [*CLI, "--address", "127.0.0.1", "--port", str(replayed.bmc.port), "--username", "opsadmin"]
-    argv += ["--password", PASSWORD, "--ca-path", str(replays.ca_path), "--no-ipmi", str(tmp_path / "out")]
+    monkeypatch.setenv("PALEBLUEDOT_BMC_PASSWORD", PASSWORD)
+    argv += ["--ca-path", str(replays.ca_path), "--no-ipmi", str(tmp_path / "out")]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert "palebluedot lab replay" in done.stdout
@@ -272,6 +273,6 @@ def test_the_command_writes_a_directory_that_the_replay_command_takes(
 
 
 def test_what_is_too_short_to_be_hidden_is_refused(tmp_path: Path) -> None:
-    argv = [*CLI, "--address", "127.0.0.1", "--port", "1", "--username", "a", "--password", "b", "--hide", "X"]
+    argv = [*CLI, "--address", "127.0.0.1", "--port", "1", "--username", "a", "--hide", "X"]
     done = subprocess.run([*argv, str(tmp_path / "out")], capture_output=True, text=True, timeout=60)
     assert done.returncode == 2 and "two characters" in done.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -23,8 +24,9 @@ def capture(folder: Path) -> Path:
 
 
 def test_a_capture_is_served_until_it_is_interrupted(tmp_path: Path) -> None:
-    argv = [*CLI, str(capture(tmp_path)), "--username", "root", "--password", "calvin calvin", "--json"]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    argv = [*CLI, str(capture(tmp_path)), "--username", "root", "--json"]
+    env = {**os.environ, "PALEBLUEDOT_REPLAY_PASSWORD": "calvin calvin"}
+    with subprocess.Popen(argv, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
             facts = json.loads(process.stdout.readline())

@@ -39,7 +39,7 @@ def test_scenario(role: str, site: Site, tmp_path: Path) -> None:
         timeout=280,
         check=False,
     )
-    assert done.returncode == 0, f"{done.stderr[-8000:]}"
+    assert done.returncode == 0, f"{done.stdout[-6000:]}\n{done.stderr[-4000:]}"
 
 
 def test_every_role_has_a_scenario() -> None:
