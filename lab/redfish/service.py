@@ -240,15 +240,12 @@ class RedfishBmc:
         parameters: tuple[str, ...],
     ) -> Answer:
         function = methods.get(request.method)
-        current, etag = self.tagged(path, methods, parameters) if "GET" in methods else ({}, None)
-        if current is None:
+        if "GET" in methods and self.tagged(path, methods, parameters)[0] is None:
             raise RedfishError("ResourceMissingAtURI", path)
         if function is None:
             raise protocol.not_allowed(methods)
         if account is not None:
             _authorize(account, path, request.method, self.vendor)
-        if request.method == "PATCH":
-            self.vendor.check_precondition(path, request.headers.get("If-Match"), etag)
         form = await read_form(request, MAX_IMAGE) if request.content_type == "multipart/form-data" else None
         call = Call(
             bmc=self,
@@ -260,6 +257,10 @@ class RedfishBmc:
             base_url=f"{request.scheme}://{request.host}",
             form=form,
         )
+        if request.method == "PATCH":
+            # after the body has come, so that nobody else writes between this look at the tag and the write
+            etag = self.tagged(path, methods, parameters)[1] if "GET" in methods else None
+            self.vendor.check_precondition(path, request.headers.get("If-Match"), etag)
         answer: Answer = self.vendor.finished(request.method, await function(call, *parameters))
         if answer.status == 201 and "Location" in answer.headers:
             made, tag = self.tagged(answer.headers["Location"])
