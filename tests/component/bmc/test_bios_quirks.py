@@ -15,6 +15,7 @@ from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import (
     Conflict,
     DeadlineExceeded,
     InvalidInput,
+    Unsupported,
 )
 from replay import Asked, Reply
 
@@ -287,3 +288,70 @@ def test_a_task_is_not_over_because_its_bmc_is_starting(start_replay: Any, comes
 def test_a_task_that_is_gone_from_a_bmc_that_answers_has_ended(start_replay: Any) -> None:
     with open_bmc(start_replay(dell()).params(system_id="1")) as client:
         assert tasks.wait_for(client, Task(TASK), 10).state == "Completed"  # type: ignore[arg-type]
+
+
+# -- at once
+
+
+def at_once(bmc: Any, attributes: dict[str, Any], check_mode: bool = False, **options: Any) -> dict[str, Any]:
+    return set_bios(
+        bmc, attributes, check_mode, **{"apply_time": "immediate", "wait": True, "wait_timeout": 20, **options}
+    )
+
+
+def test_at_once_is_waited_for_through_the_restart_that_it_takes(start_lab: Any) -> None:
+    lab = start_lab("generic")
+    lab.power("on")
+    posts = lab.machine.posts
+    planned = at_once(lab, {"TurboMode": "Disable"}, check_mode=True)
+    assert planned["changed"] and planned["pending"] == {} and not planned["reboot_required"]
+    assert lab.machine.posts == posts and not lab.writes()
+    done = at_once(lab, {"TurboMode": "Disable"})
+    assert {**done, "task": None} == planned
+    assert lab.machine.bmc.bios["TurboMode"] == "Disable" and lab.machine.posts == posts + 1
+    assert done["task"]["uri"] and done["task"]["state"] == "Completed"
+    again = at_once(lab, {"TurboMode": "Disable"})
+    assert not again["changed"] and again["task"] is None and lab.machine.posts == posts + 1
+
+
+def test_at_once_without_waiting_hands_back_the_task_and_asks_for_no_second_restart(start_lab: Any) -> None:
+    lab = start_lab("generic")
+    lab.power("on")
+    done = at_once(lab, {"TurboMode": "Disable"}, wait=False)
+    assert done["changed"] and done["task"]["uri"] and not done["reboot_required"]
+
+
+def test_a_server_that_is_off_is_not_waited_for(start_lab: Any) -> None:
+    lab = start_lab("generic")
+    planned = at_once(lab, {"TurboMode": "Disable"}, check_mode=True)
+    done = at_once(lab, {"TurboMode": "Disable"})
+    assert done == planned and done["pending"] == {"TurboMode": "Disable"} and done["reboot_required"]
+    lab.power("on")
+    assert not at_once(lab, {"TurboMode": "Disable"})["reboot_required"]
+
+
+def test_at_once_that_never_comes_is_no_success(start_replay: Any) -> None:
+    """The BMC takes the values, calls its task done, and the BIOS goes on with the old ones."""
+    resources = machine("Contoso", "Settings", {"Turbo": "On"}, {})
+    resources[f"{SYSTEM}/Bios"]["@Redfish.Settings"] = {"SupportedApplyTimes": ["OnReset", "Immediate"]}
+    resources[TASK] = {"@odata.id": TASK, "TaskState": "Completed"}
+    bmc = start_replay(resources, taking(resources, accepted))
+    with pytest.raises(BadAnswer) as caught:
+        at_once(bmc, {"Turbo": "Off"}, system_id="1", wait_timeout=1)
+    assert caught.value.code == "not_applied" and caught.value.step == "bios"
+    ((_path, body),) = patches(bmc)
+    assert body["@Redfish.SettingsApplyTime"]["ApplyTime"] == "Immediate"
+
+
+@pytest.mark.parametrize("check_mode", [True, False])
+@pytest.mark.parametrize(
+    ("capture", "attributes"),
+    [("dgx_capture", {"SRIOVEnable": "Disable"}), ("hpe_capture", {"Sriov": "Disabled"})],
+)
+def test_real_machines_that_offer_no_such_thing_refuse_it_before_a_write(
+    start_replay: Any, request: pytest.FixtureRequest, capture: str, attributes: dict[str, Any], check_mode: bool
+) -> None:
+    bmc = start_replay(request.getfixturevalue(capture))
+    with pytest.raises(Unsupported, match="immediate"):
+        at_once(bmc, attributes, check_mode)
+    assert not patches(bmc)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.base import Refused
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.operations import bmc_power, hardware_profile
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.restarted import read_back
 from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import (
     BadAnswer,
     Conflict,
@@ -300,23 +301,19 @@ def test_power_is_only_touched_when_asked(lab_bmc: Any) -> None:
 @pytest.mark.parametrize("kind", [NotFound, Unsupported, Conflict])
 @pytest.mark.parametrize("comes", [True, False])
 def test_a_bmc_that_is_starting_is_read_again_and_its_last_word_is_the_error(
-    lab_bmc: Any, kind: type[PaleBlueDotError], comes: bool
+    kind: type[PaleBlueDotError], comes: bool
 ) -> None:
     looks: list[int] = []
 
-    class Late:
-        name = "late"
+    def holds() -> bool:
+        looks.append(1)
+        if comes and len(looks) > 2:
+            return True
+        raise kind(f"look {len(looks)}")
 
-        def holds(self) -> bool:
-            looks.append(1)
-            if comes and len(looks) > 2:
-                return True
-            raise kind(f"look {len(looks)}")
-
-    part: Any = Late()
     if comes:
-        hardware_profile._read_back(lab_bmc, [part], 5)
+        read_back("bmc", {"late": holds}, 5)
         return
     with pytest.raises(kind) as caught:
-        hardware_profile._read_back(lab_bmc, [part], 0.5)
+        read_back("bmc", {"late": holds}, 0.5)
     assert caught.value.message == f"look {len(looks)}" and len(looks) > 2 and caught.value.step == "late"

@@ -28,7 +28,7 @@ def test_secure_boot_is_planned_enabled_and_holds_after_a_boot(lab_bmc: Any) -> 
     assert planned["changed"] and planned["reboot_required"] and not lab_bmc.writes()
     done = set_secure_boot(lab_bmc, state="enabled")
     assert done["diff"] == planned["diff"] and done["secure_boot"] == planned["secure_boot"]
-    assert done["secure_boot"] == {"enabled": True, "current": False, "mode": "user"}
+    assert done["secure_boot"] == {"enabled": True, "current": False, "mode": "user"} and done["task"] is None
     assert lab_bmc.writes() == [f"PATCH {SECURE_BOOT}"]
     again = set_secure_boot(lab_bmc, state="enabled")
     assert not again["changed"] and again["reboot_required"], "set, and not yet so"
@@ -95,6 +95,25 @@ def test_a_system_without_secure_boot_says_what_is_missing(start_replay: Any) ->
     bmc = start_replay({"/redfish/v1": {"Vendor": "Contoso"}, system: {"@odata.id": system}})
     with pytest.raises(Unsupported, match=r"System\.SecureBoot"):
         set_secure_boot(bmc, state="enabled", system_id="1")
+
+
+def test_the_bmcs_task_is_handed_back(start_replay: Any) -> None:
+    system, task = "/redfish/v1/Systems/1", "/redfish/v1/TaskService/Tasks/7"
+    secure_boot: dict[str, Any] = {"SecureBootEnable": True, "SecureBootMode": "UserMode"}
+
+    def respond(asked: Asked) -> Reply | None:
+        if asked.method != "PATCH":
+            return None
+        secure_boot.update(asked.body)
+        return Reply(202, {"@odata.id": task, "TaskState": "New"})
+
+    tree = {
+        "/redfish/v1": {"Vendor": "Contoso"},
+        system: {"@odata.id": system, "SecureBoot": {"@odata.id": f"{system}/SecureBoot"}},
+        f"{system}/SecureBoot": secure_boot,
+    }
+    done = set_secure_boot(start_replay(tree, respond), state="disabled", system_id="1")
+    assert done["task"] == {"uri": task, "state": "New", "percent": None} and not done["secure_boot"]["enabled"]
 
 
 # -- TPM

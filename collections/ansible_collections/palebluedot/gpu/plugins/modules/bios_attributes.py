@@ -16,7 +16,9 @@ description:
   - An attribute is compared with the value that it will have after the next boot. What is staged already is not staged
     again, and a staged value that is not wanted is replaced.
   - Values are checked against the attribute registry of the BMC, where it has one.
-  - It restarts nothing. RV(reboot_required) says whether a boot is needed.
+  - With O(apply_time=on_reset) it restarts nothing. RV(reboot_required) says whether a boot is needed.
+  - With O(apply_time=immediate) the BMC applies what differs at once, and restarts a server that runs where it takes
+    that. The module waits until the BIOS runs with the attributes.
 author:
   - Pale Blue Dot contributors (@palebluedot)
 requirements:
@@ -30,10 +32,22 @@ options:
     required: true
   apply_time:
     description:
-      - When they take effect. V(immediate) is refused where the BMC does not offer it.
+      - When they take effect. V(immediate) is refused where the BMC does not offer it, before anything is written.
+      - What was staged for the next boot before stays staged for it.
     type: str
     choices: [on_reset, immediate]
     default: on_reset
+  wait:
+    description:
+      - Whether to wait, with O(apply_time=immediate), for the BMC's task and until the BIOS runs with the attributes.
+        What happens with the next boot is not waited for, nor a server that is off.
+    type: bool
+    default: true
+  wait_timeout:
+    description:
+      - Seconds to wait. POST of a server with eight GPUs takes ten minutes.
+    type: int
+    default: 3600
 extends_documentation_fragment:
   - palebluedot.gpu.bmc
   - palebluedot.gpu.attributes
@@ -57,16 +71,26 @@ EXAMPLES = r"""
     bmc_credential: service:dgx-01
     state: cycle
   when: bios.reboot_required
+
+- name: Turn it off again at once, on a BMC that restarts the server for that
+  palebluedot.gpu.bios_attributes:
+    bmc_address: 192.0.2.10
+    bmc_credential: service:dgx-01
+    attributes:
+      SRIOVEnable: Disable
+    apply_time: immediate
+    wait_timeout: 1200
 """
 
 RETURN = r"""
 pending:
-  description: The attributes whose wanted value waits for a boot.
+  description: The attributes that do not have their wanted value yet.
   returned: success
   type: dict
   sample: {"SRIOVEnable": "Enable"}
 reboot_required:
-  description: Whether the server has to boot before all attributes have their value.
+  description: Whether the server has to be booted before all attributes have their value. What the BMC applies at once
+    needs no further boot.
   returned: success
   type: bool
 drift:
@@ -98,6 +122,8 @@ SPEC = {
     "argument_spec": {
         "attributes": {"type": "dict", "required": True},
         "apply_time": {"type": "str", "choices": ["on_reset", "immediate"], "default": "on_reset"},
+        "wait": {"type": "bool", "default": True},
+        "wait_timeout": {"type": "int", "default": 3600},
         **options.bmc(),
     },
     "supports_check_mode": True,

@@ -14,7 +14,7 @@ version_added: 0.1.0
 description:
   - Enables or disables Secure Boot for the next boot through the BMC, and reads it back.
   - Keys are reset to those of the factory, or deleted, which puts the firmware into setup mode.
-  - It restarts nothing. RV(reboot_required) says whether a boot is needed.
+  - It restarts nothing, so that there is nothing to wait for. RV(reboot_required) says whether a boot is needed.
 author:
   - Pale Blue Dot contributors (@palebluedot)
 requirements:
@@ -52,6 +52,13 @@ EXAMPLES = r"""
     state: enabled
     keys: factory
   register: secure_boot
+
+- name: Restart, if that takes it
+  palebluedot.gpu.bmc_power:
+    bmc_address: 192.0.2.10
+    bmc_credential: service:dgx-01
+    state: reset
+  when: secure_boot.reboot_required
 """
 
 RETURN = r"""
@@ -66,6 +73,10 @@ reboot_required:
   description: Whether the server has to boot before it is so.
   returned: success
   type: bool
+task:
+  description: The BMC's task for the change, V(null) where it made none, with C(uri), C(state) and C(percent).
+  returned: success
+  type: dict
 diff:
   description: Secure Boot before and after.
   returned: success

@@ -14,7 +14,7 @@ version_added: 0.1.0
 description:
   - Stages the vendor's BIOS attributes that make the TPM usable, or that clear it, for the next boot.
   - A TPM is cleared for the next tenant. Everything sealed to it is lost.
-  - It restarts nothing. RV(reboot_required) says whether a boot is needed.
+  - It restarts nothing, so that there is nothing to wait for. RV(reboot_required) says whether a boot is needed.
 author:
   - Pale Blue Dot contributors (@palebluedot)
 requirements:

@@ -357,8 +357,9 @@ class Bmc(ABC):
         """BIOS attributes, current and pending."""
 
     @abstractmethod
-    def check_bios(self, attributes: Mapping[str, Any]) -> None:
-        """Raise `errors.InvalidInput` for values that the BMC's attribute registry rules out (if it has one)."""
+    def check_bios(self, attributes: Mapping[str, Any], *, apply_time: str = "on_reset") -> None:
+        """Raise `errors.InvalidInput` for values that the BMC's attribute registry rules out (if it has one), and
+        `errors.Unsupported` for an apply time that it does not offer."""
 
     @abstractmethod
     def set_bios(self, attributes: Mapping[str, Any], *, apply_time: str) -> Task | None:

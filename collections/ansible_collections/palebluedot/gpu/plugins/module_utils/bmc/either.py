@@ -135,8 +135,8 @@ class RedfishOrIpmi(Bmc):
     def bios(self) -> Bios:
         return self._do(lambda bmc: bmc.bios())
 
-    def check_bios(self, attributes: Mapping[str, Any]) -> None:
-        self._do(lambda bmc: bmc.check_bios(attributes))
+    def check_bios(self, attributes: Mapping[str, Any], *, apply_time: str = "on_reset") -> None:
+        self._do(lambda bmc: bmc.check_bios(attributes, apply_time=apply_time))
 
     def set_bios(self, attributes: Mapping[str, Any], *, apply_time: str) -> Task | None:
         return self._do(lambda bmc: bmc.set_bios(attributes, apply_time=apply_time))

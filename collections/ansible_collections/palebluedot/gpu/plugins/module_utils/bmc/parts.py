@@ -181,8 +181,7 @@ class BiosPart(Part):
             self._task = self.bmc.facet(redfish=TaskWaiter).wait(self._task, left())
 
     def holds(self) -> bool:
-        current = self.bmc.bios().current
-        return all(current.get(name) == value for name, value in self._plan.wanted.items())
+        return self._plan.holds(self.bmc.bios())
 
 
 class BootOrderPart(Part):

@@ -8,6 +8,8 @@ from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.base import Task
+
 
 @dataclass(frozen=True)
 class SecureBootState:
@@ -41,7 +43,7 @@ class SecureBoot(ABC):
         """Raise `errors.Unsupported` or `errors.Conflict` for what the BMC will not do."""
 
     @abstractmethod
-    def enable(self, wanted: bool) -> None:
+    def enable(self, wanted: bool) -> Task | None:
         """Switch it for the next boot."""
 
     @abstractmethod
@@ -49,5 +51,5 @@ class SecureBoot(ABC):
         """Whether the keys are those of the factory; None where the BMC does not let them be compared."""
 
     @abstractmethod
-    def reset_keys(self, keys: str) -> None:
+    def reset_keys(self, keys: str) -> Task | None:
         """``factory``: all databases as delivered; ``deleted``: none, which is setup mode."""

@@ -322,7 +322,7 @@ class IpmiBmc(Bmc):
     def bios(self) -> Bios:
         self._unsupported("BIOS attributes")
 
-    def check_bios(self, attributes: Mapping[str, Any]) -> None:
+    def check_bios(self, attributes: Mapping[str, Any], *, apply_time: str = "on_reset") -> None:
         self._unsupported("BIOS attributes")
 
     def set_bios(self, attributes: Mapping[str, Any], *, apply_time: str) -> Task | None:

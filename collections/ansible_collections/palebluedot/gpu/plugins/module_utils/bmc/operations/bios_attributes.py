@@ -8,9 +8,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.base import Bios, Bmc, Task
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.base import Bios, Bmc, PowerState, Task
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.connect import open_bmc
-from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.deadline import wait_until
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.deadline import Deadline, wait_until
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish.tasks import TaskWaiter
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.restarted import read_back
 from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import BadAnswer, Conflict, InvalidInput
 
 _SHOWS_WITHIN_S = 8.0
@@ -44,27 +46,48 @@ class Plan:
             if self.current[name] != value or name in self.differing
         }
 
+    def holds(self, bios: Bios) -> bool:
+        """Whether the BIOS runs with what was wanted."""
+        return all(bios.current.get(name) == value for name, value in self.wanted.items())
+
 
 def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
-    """Stage the attributes whose value after the next boot would not be the wanted one."""
+    """Stage what would not be as wanted after the next boot, or have it applied at once."""
     task: Task | None = None
     with open_bmc(params) as bmc:
-        plan = plan_bios(bmc, params["attributes"])
-        current = plan.current
+        plan = plan_bios(bmc, params["attributes"], params["apply_time"])
+        # a server that is off has them when it is switched on
+        at_once = (
+            params["apply_time"] == "immediate" and bool(plan.differing) and bmc.power_state() is not PowerState.OFF
+        )
+        current = dict(plan.wanted if at_once else plan.current)
         if plan.differing and not check_mode:
             task, bios = stage(bmc, plan, apply_time=params["apply_time"])
+            if at_once and params["wait"]:
+                task, bios = _wait(bmc, plan, task, float(params["wait_timeout"]))
             current = {name: bios.current.get(name) for name in plan.wanted}
+    pending = {name: value for name, value in plan.wanted.items() if current[name] != value}
     return {
         "changed": bool(plan.differing),
-        "pending": {name: value for name, value in plan.wanted.items() if current[name] != value},
-        "reboot_required": dict(current) != dict(plan.wanted),
-        "drift": Plan(current, plan.before, plan.wanted).drift,
+        "pending": pending,
+        # what is applied at once brings its own restart, where it takes one
+        "reboot_required": bool(pending) and not at_once,
+        "drift": plan.drift,
         "task": asdict(task) if task else None,
         "diff": {"before": {"attributes": dict(plan.before)}, "after": {"attributes": dict(plan.wanted)}},
     }
 
 
-def plan_bios(bmc: Bmc, attributes: Mapping[str, Any]) -> Plan:
+def _wait(bmc: Bmc, plan: Plan, task: Task | None, seconds: float) -> tuple[Task | None, Bios]:
+    """Wait for the task, and for the BIOS to run with the attributes."""
+    deadline = Deadline(seconds)
+    if task is not None:
+        task = bmc.facet(redfish=TaskWaiter).wait(task, seconds)
+    read_back(bmc.host, {"bios": lambda: plan.holds(bmc.bios())}, max(deadline.remaining(), 1.0))
+    return task, bmc.bios()
+
+
+def plan_bios(bmc: Bmc, attributes: Mapping[str, Any], apply_time: str = "on_reset") -> Plan:
     """Compare, and check what differs against the machine's own registry: nothing is written before all of it is."""
     bios = bmc.bios()
     wanted = _wanted(bmc, bios, attributes)
@@ -75,7 +98,7 @@ def plan_bios(bmc: Bmc, attributes: Mapping[str, Any]) -> Plan:
         bios.late_boot_options,
     )
     if plan.differing:
-        bmc.check_bios(plan.differing)
+        bmc.check_bios(plan.differing, apply_time=apply_time)
         _check_clearing(bmc, bios, plan)
     return plan
 

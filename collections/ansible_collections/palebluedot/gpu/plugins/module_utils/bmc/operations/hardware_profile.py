@@ -9,22 +9,14 @@ and at most one restart makes it hold.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.base import Bmc, PowerAction, PowerState
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.connect import open_bmc
-from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.deadline import wait_until
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.parts import Part, parts_of
-from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import (
-    BadAnswer,
-    Conflict,
-    InvalidInput,
-    NotFound,
-    PaleBlueDotError,
-    Unsupported,
-)
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.restarted import about, read_back
+from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import InvalidInput, PaleBlueDotError
 
 
 def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
@@ -51,7 +43,7 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         if not check_mode:
             for part in parts:
                 if part.changed:
-                    with _about(part.name):
+                    with about(part.name):
                         part.apply(left)
             if restarts:
                 restart(bmc, parts, left, bool(params["wait"]))
@@ -70,7 +62,7 @@ def plan(bmc: Bmc, parts: Sequence[Part]) -> None:
     problems: dict[str, PaleBlueDotError] = {}
     for part in parts:
         try:
-            with _about(part.name):
+            with about(part.name):
                 part.plan()
         except PaleBlueDotError as problem:
             if problem.retryable:
@@ -90,16 +82,6 @@ def plan(bmc: Bmc, parts: Sequence[Part]) -> None:
         )
 
 
-@contextmanager
-def _about(name: str) -> Iterator[None]:
-    """Errors say which part of the profile they are about."""
-    try:
-        yield
-    except PaleBlueDotError as problem:
-        problem.step = problem.step or name
-        raise
-
-
 def _restart_by(parts: Sequence[Part]) -> PowerAction:
     cycles = any(part.waits and part.power_cycle for part in parts)
     return PowerAction.CYCLE if cycles else PowerAction.RESET
@@ -109,51 +91,15 @@ def restart(bmc: Bmc, parts: Sequence[Part], left: Callable[[], float], waits: b
     """One restart, then read back. A server that was off is switched on for it, and off again."""
     was_on = bmc.power_state() is not PowerState.OFF
     action = _restart_by(parts) if was_on else PowerAction.ON
-    with _about("restart"):
+    with about("restart"):
         bmc.set_power(action, wait_timeout=left() if waits else None)
     if not waits:
         return
     for part in parts:
         if part.waits or part.changed:
-            with _about(part.name):
+            with about(part.name):
                 part.finish(left)
-    _read_back(bmc, parts, left())
+    read_back(bmc.host, {part.name: part.holds for part in parts}, left())
     if not was_on:
-        with _about("restart"):
+        with about("restart"):
             bmc.set_power(PowerAction.OFF, wait_timeout=left())
-
-
-def _read_back(bmc: Bmc, parts: Sequence[Part], seconds: float) -> None:
-    """Wait until every part holds: POST takes minutes, in which a BMC shows old values, or none."""
-
-    problems: list[PaleBlueDotError] = []
-
-    def missing() -> list[str]:
-        found = []
-        problems.clear()
-        for part in parts:
-            try:
-                with _about(part.name):
-                    holds = part.holds()
-            except (NotFound, Unsupported, Conflict) as problem:
-                # resources come and go while the server is in POST, and a BMC that is starting has none
-                problems.append(problem)
-                holds = False
-            if not holds:
-                found.append(part.name)
-        return found
-
-    done, names = wait_until(missing, lambda names: not names, seconds)
-    if problems:
-        raise problems[-1]
-    if not done:
-        raise BadAnswer(
-            f"the server has restarted and is not as the profile wants it: {', '.join(names)}",
-            code="not_applied",
-            host=bmc.host,
-            step=names[0],
-            tried=f"reading it back for {seconds:.0f} s after the restart",
-            answer=f"not as wanted: {', '.join(names)}",
-            next="See whether the server came through POST, and what its BIOS and the BMC's event log say.",
-            retryable=False,
-        )

@@ -4,10 +4,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
-from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.base import Bmc
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.base import Bmc, Task
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.connect import open_bmc
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.deadline import wait_until
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.facets.secure_boot import SecureBoot, SecureBootState
@@ -21,6 +21,7 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     """Bring ``state`` and ``keys`` about where they are not so yet."""
     wanted = {"enabled": True, "disabled": False}.get(params.get("state") or "")
     keys = params.get("keys")
+    task: Task | None = None
     with open_bmc(params) as bmc:
         secure_boot = bmc.facet(redfish=RedfishSecureBoot)
         before = secure_boot.read()
@@ -41,15 +42,16 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         planned = after = replace(before, enabled=wanted if switches else before.enabled, mode=mode_then)
         if (resets or switches) and not check_mode:
             if resets and keys is not None:
-                secure_boot.reset_keys(keys)
+                task = secure_boot.reset_keys(keys)
             if switches and wanted is not None:
-                secure_boot.enable(wanted)
+                task = secure_boot.enable(wanted) or task
             after = _read_back(bmc, secure_boot, wanted if switches else None)
     changed = resets or switches
     return {
         "changed": changed,
         "secure_boot": after.as_dict(),
         "reboot_required": resets or (after.current is not None and after.enabled is not after.current),
+        "task": asdict(task) if task else None,
         "diff": {
             "before": before.as_dict(),
             "after": {**planned.as_dict(), **({"keys": keys} if resets else {})},

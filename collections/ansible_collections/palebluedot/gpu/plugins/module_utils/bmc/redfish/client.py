@@ -627,10 +627,13 @@ class RedfishBmc(Bmc):
         own = text(bios.get("@odata.id")) or f"{self._system_path}/Bios"
         return f"{own.rstrip('/')}/{self.profile(deadline).bios_settings}"
 
-    def check_bios(self, attributes: Mapping[str, Any]) -> None:
+    def check_bios(self, attributes: Mapping[str, Any], *, apply_time: str = "on_reset") -> None:
         self.transport.use_session()
         deadline = self.deadline()
         bios, bios_path = self._bios(deadline)
+        if apply_time != "on_reset":
+            pending = self.transport.get_optional(self._pending_path(bios, deadline), deadline) or {}
+            self._bios_apply_times(bios, pending, apply_time)
         self.check_lockdown(deadline)
         jobs.check_queue(self, deadline)
         name = text(bios.get("AttributeRegistry"))
@@ -652,17 +655,8 @@ class RedfishBmc(Bmc):
         pending, etag = self.transport.get_with_etag(path, deadline)
         body: dict[str, Any] = {"Attributes": dict(attributes)}
         wanted = _APPLY_TIMES[apply_time]
-        settings = table(bios.get("@Redfish.Settings"))
-        offered = texts(settings.get("SupportedApplyTimes")) or texts(
-            dig(pending, "@Redfish.SettingsApplyTime", "ApplyTime@Redfish.AllowableValues")
-        )
+        offered = self._bios_apply_times(bios, pending, apply_time)
         required = self.profile(deadline).bios_apply_time
-        if wanted != "OnReset" and wanted not in offered:
-            raise self._unsupported(
-                f"BIOS attributes applied {apply_time}",
-                f"apply_time={apply_time}",
-                f"offered: {offered or 'OnReset'}",
-            )
         if required is not None or wanted in offered:
             body["@Redfish.SettingsApplyTime"] = {
                 "@odata.type": "#Settings.v1_1_0.PreferredApplyTime",
@@ -670,6 +664,19 @@ class RedfishBmc(Bmc):
             }
         task = task_of(self.transport.patch(path, body, deadline, etag=etag))
         return task if task is not None or wanted != "OnReset" else jobs.of_staged(self, self.deadline())
+
+    def _bios_apply_times(self, bios: dict[str, Any], pending: dict[str, Any], apply_time: str) -> list[str]:
+        """What is offered; raises `Unsupported` where that lacks the wanted one."""
+        offered = texts(dig(bios, "@Redfish.Settings", "SupportedApplyTimes")) or texts(
+            dig(pending, "@Redfish.SettingsApplyTime", "ApplyTime@Redfish.AllowableValues")
+        )
+        if apply_time != "on_reset" and _APPLY_TIMES[apply_time] not in offered:
+            raise self._unsupported(
+                f"BIOS attributes applied {apply_time}",
+                f"apply_time={apply_time}",
+                f"offered: {offered or 'OnReset'}",
+            )
+        return offered
 
     # -- readings -----------------------------------------------------------------------------------------------------
 

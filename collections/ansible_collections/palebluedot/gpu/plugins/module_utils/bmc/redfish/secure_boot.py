@@ -7,9 +7,11 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.base import Task
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.deadline import Deadline
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.facets.secure_boot import SecureBoot, SecureBootState
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish.client import RedfishBmc
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish.tasks import task_of
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.values import (
     dig,
     leaf,
@@ -57,10 +59,10 @@ class RedfishSecureBoot(SecureBoot):
         if keys is not None:
             self._reset_target(keys, deadline)
 
-    def enable(self, wanted: bool) -> None:
+    def enable(self, wanted: bool) -> Task | None:
         deadline = self._bmc.deadline()
         _body, path, etag = self._resource(deadline)
-        self._bmc.transport.patch(path, {"SecureBootEnable": wanted}, deadline, etag=etag)
+        return task_of(self._bmc.transport.patch(path, {"SecureBootEnable": wanted}, deadline, etag=etag))
 
     def _reset_target(self, keys: str, deadline: Deadline) -> str:
         body, path, _etag = self._resource(deadline)
@@ -99,10 +101,10 @@ class RedfishSecureBoot(SecureBoot):
                 found.add(hashlib.sha256("".join(content.split()).encode()).hexdigest())
         return found
 
-    def reset_keys(self, keys: str) -> None:
+    def reset_keys(self, keys: str) -> Task | None:
         deadline = self._bmc.deadline()
         target = self._reset_target(keys, deadline)
-        self._bmc.transport.post(target, {"ResetKeysType": _RESETS[keys]}, deadline)
+        return task_of(self._bmc.transport.post(target, {"ResetKeysType": _RESETS[keys]}, deadline))
 
     def _unsupported(self, what: str, tried: str, answer: str) -> Unsupported:
         return Unsupported(
