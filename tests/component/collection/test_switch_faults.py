@@ -337,13 +337,13 @@ def hang_after_set(leaf: Leaf, **fault: Any) -> None:
 
 def test_a_switch_that_falls_silent_after_the_set_is_asked_again(leaf: Leaf) -> None:
     hang_after_set(leaf, count=1)
-    assert run(leaf.params(switch_timeout=1, wait_timeout=5), False)["changed"]
+    assert run(leaf.params(switch_timeout=3, wait_timeout=5), False)["changed"]
     assert leaf.writes() == ["vlan.create", "port.set"]
 
 
 def test_a_switch_that_stays_silent_after_the_set_leaves_the_port_unknown(leaf: Leaf) -> None:
     hang_after_set(leaf)
     with pytest.raises(errors.DeadlineExceeded, match=r"took the change, and what .* is not known") as caught:
-        run(leaf.params(switch_timeout=1, wait_timeout=1), False)
+        run(leaf.params(switch_timeout=3, wait_timeout=1), False)
     assert caught.value.details == {"port": None}
     assert leaf.vlan() == 1207
