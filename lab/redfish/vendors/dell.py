@@ -17,7 +17,9 @@ from lab.redfish.accounts import ROLES
 from lab.redfish.errors import RedfishError
 from lab.redfish.routes import ROOT, Answer, Body, Call, link
 from lab.redfish.vendors.oem import OemError
-from lab.redfish.vendors.standard import BiosRow, Slot, Standard
+from lab.redfish.vendors.standard import Standard
+from lab.redfish.vendors.standard_bios import BiosRow
+from lab.redfish.vendors.standard_media import Slot
 
 if TYPE_CHECKING:
     from lab.gpu import Gpu

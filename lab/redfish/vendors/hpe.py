@@ -16,8 +16,11 @@ from lab.bmc import AccountRules
 from lab.redfish.errors import RedfishError
 from lab.redfish.routes import ROOT, Answer, Body, Call, link
 from lab.redfish.vendors.oem import OemError
-from lab.redfish.vendors.standard import CHASSIS, BiosRow, Slot, Standard
+from lab.redfish.vendors.standard import Standard
+from lab.redfish.vendors.standard_bios import BiosRow
+from lab.redfish.vendors.standard_media import Slot
 from lab.redfish.vendors.surface import Found
+from lab.redfish.vendors.translated import CHASSIS
 
 if TYPE_CHECKING:
     from lab.bmc import Account

@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING, Any
 from lab.bmc import AccountRules
 from lab.redfish.errors import RedfishError
 from lab.redfish.routes import ROOT, Answer, Body, Call, hgx, link
-from lab.redfish.vendors.standard import GPU_TRAY, BiosRow, Slot, Standard
+from lab.redfish.vendors.standard import Standard
+from lab.redfish.vendors.standard_bios import BiosRow
+from lab.redfish.vendors.standard_media import Slot
+from lab.redfish.vendors.translated import GPU_TRAY
 
 if TYPE_CHECKING:
     from lab.bmc import Account

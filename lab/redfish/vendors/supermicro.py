@@ -16,7 +16,10 @@ from lab.bmc import AccountRules, VirtualMedia
 from lab.redfish.errors import RedfishError
 from lab.redfish.routes import Answer, Body, Call, link
 from lab.redfish.vendors.oem import OemError
-from lab.redfish.vendors.standard import CHASSIS, BiosRow, Slot, Standard, unlicensed
+from lab.redfish.vendors.standard import Standard, unlicensed
+from lab.redfish.vendors.standard_bios import BiosRow
+from lab.redfish.vendors.standard_media import Slot
+from lab.redfish.vendors.translated import CHASSIS
 
 if TYPE_CHECKING:
     from lab.gpu import Gpu
