@@ -16,6 +16,8 @@ from lab.bmc import Account, AccountRules, VirtualMedia
 from lab.redfish.accounts import ROLES
 from lab.redfish.errors import RedfishError
 from lab.redfish.routes import ROOT, Answer, Body, Call, link
+from lab.redfish.vendors.dell_jobs import JOBS, DellJobs, success
+from lab.redfish.vendors.dell_telemetry import DellTelemetry
 from lab.redfish.vendors.oem import OemError
 from lab.redfish.vendors.standard import Standard
 from lab.redfish.vendors.standard_bios import BiosRow
@@ -26,14 +28,12 @@ if TYPE_CHECKING:
     from lab.machine import BootOption
     from lab.redfish.service import RedfishBmc
 
-JOBS = "/Managers/iDRAC.Embedded.1/Oem/Dell/Jobs"
 EJECT_LAGS_S = 0.3
-GPU_REPORTS = ("GPUMetrics", "GPUStatistics")
 _ENABLED = ("Enabled", "Disabled")
 ACCOUNT_TYPES = ("Redfish", "SNMP", "OEM", "HostConsole", "ManagerConsole", "IPMI", "KVMIP", "VirtualMedia", "WebUI")
 
 
-class Dell(Standard):
+class Dell(DellJobs, DellTelemetry):
     name = "dell"
     session_timeout_s = 1800
     max_sessions = 8
@@ -132,77 +132,10 @@ class Dell(Standard):
     )
 
     def register_more(self) -> None:
-        at = self.routes
-        for path in (JOBS, "/JobService/Jobs", "/TaskService/Tasks"):
-            at.get(path)(lambda bmc, path=path: self.job_list(bmc, path))
-            at.get(f"{path}/{{id}}")(lambda bmc, id, path=path: self.job(bmc, path, id))
-        at.post(JOBS)(self.create_job)
-        at.delete(f"{JOBS}/{{id}}")(self.delete_job)
-        at.get("/JobService")(
-            lambda bmc: self.body(
-                "/JobService",
-                "JobService.v1_0_4.JobService",
-                Id="JobService",
-                Jobs=link("/JobService/Jobs"),
-                Name="Job Service",
-                ServiceEnabled=True,
-            )
-        )
-        service = f"{self.manager_path}/Oem/Dell/DellJobService"
-        at.get(service)(
-            lambda bmc: self.body(
-                service,
-                "DellJobService.v1_4_0.DellJobService",
-                Actions={
-                    "#DellJobService.DeleteJobQueue": {
-                        "target": f"{ROOT}{service}/Actions/DellJobService.DeleteJobQueue"
-                    }
-                },
-                Id="Job Service",
-                Name="DellJobService",
-            )
-        )
-        at.post(f"{service}/Actions/DellJobService.DeleteJobQueue")(self.delete_queue)
-        at.post(f"{self.bios_base}/Settings/Actions/Oem/DellManager.ClearPending")(self.clear_pending)
-        at.patch("/AccountService")(_read_only)
-        at.get("/LicenseService")(
-            lambda bmc: self.body(
-                "/LicenseService",
-                "LicenseService.v1_1_0.LicenseService",
-                Id="LicenseService",
-                Licenses=link("/LicenseService/Licenses"),
-                Name="LicenseService",
-                ServiceEnabled=True,
-            )
-        )
-        at.get("/LicenseService/Licenses")(
-            lambda bmc: self.collection(
-                "/LicenseService/Licenses",
-                "License",
-                [f"/LicenseService/Licenses/{id}" for id in self.licences_of(bmc)],
-            )
-        )
-        at.get("/LicenseService/Licenses/{id}")(self.licence)
-        at.get("/TelemetryService")(self.telemetry)
-        at.patch("/TelemetryService")(self.change_telemetry)
-        reports = "/TelemetryService/MetricReports"
-        at.get(reports)(
-            lambda bmc: self.collection(
-                reports,
-                "MetricReport",
-                [f"{reports}/GPUMetrics", f"{reports}/GPUStatistics"] if telemetry_on(bmc) else [],
-            )
-        )
-        at.get(f"{reports}/{{id}}")(self.report)
-        definitions = "/TelemetryService/MetricReportDefinitions"
-        at.get(f"{definitions}/{{id}}")(self.report_definition)
-        at.get("/AccountService/Roles/None")(self.no_role)
-        at.get(definitions)(
-            lambda bmc: self.collection(
-                definitions, "MetricReportDefinition", [f"{definitions}/{id}" for id in GPU_REPORTS]
-            )
-        )
-        self.hidden = (*self.hidden, "/TelemetryService/")
+        self.register_jobs()
+        self.register_telemetry()
+        self.routes.patch("/AccountService")(_read_only)
+        self.routes.get("/AccountService/Roles/None")(self.no_role)
 
     # --- root and system
 
@@ -310,7 +243,7 @@ class Dell(Standard):
 
     async def change_system(self, call: Call) -> Answer:
         await super().change_system(call)
-        return Answer(200, self.success())
+        return Answer(200, success())
 
     def refused_power(self, kind: str, power: str) -> Answer | None:
         raise OemError(
@@ -330,9 +263,6 @@ class Dell(Standard):
         return body
 
     # --- success, errors, tags
-
-    def success(self) -> Body:
-        return {"@Message.ExtendedInfo": [_message("Base.1.12.Success", "The request completed successfully.")]}
 
     def error_body(self, error: RedfishError) -> Body:
         body = error.body()
@@ -362,145 +292,6 @@ class Dell(Standard):
             503,
             resolution="Close an existing session and retry.",
         )
-
-    # --- BIOS jobs
-
-    def staged(self, bmc: RedfishBmc) -> Body:
-        staged: Body = bmc.oem.setdefault("staged", {})
-        return {**bmc.state.bios_pending, **staged}
-
-    async def change_bios(self, call: Call) -> Answer:
-        """Attributes are staged. With an apply time they get a job in the same request, without one they wait for one.
-        While a job is there nothing can be written."""
-        attributes = self.checked_attributes(call)
-        bmc = call.bmc
-        if self.open_jobs(bmc):
-            raise OemError(
-                "IDRAC.2.8.SYS011",
-                "Pending configuration values are already committed, unable to perform another set operation.",
-                400,
-                resolution="Wait for the scheduled job to complete or delete the configuration jobs before attempting "
-                "more set attribute operations.",
-            )
-        staged = {**bmc.oem.get("staged", {}), **attributes}
-        bmc.oem["staged"] = {name: value for name, value in staged.items() if bmc.state.bios[name] != value}
-        apply = call.body.get("@Redfish.SettingsApplyTime")
-        if apply is None:
-            return Answer(200, self.success())
-        if not isinstance(apply, dict) or apply.get("ApplyTime") not in ("OnReset", "Immediate"):
-            raise RedfishError("PropertyValueNotInList", str(apply), "@Redfish.SettingsApplyTime")
-        return self.job_answer(bmc)
-
-    async def reset_bios(self, call: Call) -> Answer:
-        await super().reset_bios(call)
-        return Answer(200, self.success())
-
-    def job_answer(self, bmc: RedfishBmc) -> Answer:
-        bmc.state.bios_pending = {**bmc.state.bios_pending, **bmc.oem.pop("staged", {})}
-        number = bmc.oem["last_job"] = bmc.oem.get("last_job", 229700026199) + 1
-        id = f"JID_{number}"
-        bmc.oem.setdefault("jobs", {})[id] = {
-            "name": "Configure: BIOS.Setup.1-1",
-            "posts": bmc.machine.posts,
-            "deleted": False,
-        }
-        return Answer(202, self.success(), {"Location": f"{ROOT}/TaskService/Tasks/{id}"})
-
-    def job_state(self, bmc: RedfishBmc, job: dict[str, Any]) -> str:
-        """A job is carried out by the next POST."""
-        if bmc.machine.posts == job["posts"]:
-            return "Scheduled"
-        return "Running" if bmc.machine.in_post and bmc.machine.posts == job["posts"] + 1 else "Completed"
-
-    def open_jobs(self, bmc: RedfishBmc) -> list[str]:
-        return [id for id, job in bmc.oem.get("jobs", {}).items() if self.job_state(bmc, job) != "Completed"]
-
-    def job_list(self, bmc: RedfishBmc, path: str) -> Body:
-        kind = "Task" if path.startswith("/TaskService") else "Job" if path.startswith("/JobService") else "DellJob"
-        ids = [*bmc.oem.get("jobs", {}), *(bmc.tasks.by_id if kind == "Task" else ())]
-        return self.collection(path, kind, [f"{path}/{id}" for id in ids])
-
-    def job(self, bmc: RedfishBmc, path: str, id: str) -> Body | None:
-        found = bmc.oem.get("jobs", {}).get(id)
-        if found is None:
-            if path.startswith("/TaskService") and id in bmc.tasks.by_id:
-                return self.shared(bmc, f"/TaskService/Tasks/{id}")
-            return None
-        state = self.job_state(bmc, found)
-        percent = {"Scheduled": 0, "Running": 50, "Completed": 100}[state]
-        said = {
-            "Scheduled": ("JCP001", "Task successfully scheduled."),
-            "Running": ("JCP027", "Job in progress."),
-            "Completed": ("PR19", "Job completed successfully."),
-        }[state]
-        if path == JOBS:
-            return self.body(
-                f"{JOBS}/{id}",
-                "DellJob.v1_5_0.DellJob",
-                Id=id,
-                JobState=state,
-                JobType="BIOSConfiguration",
-                Message=said[1],
-                MessageId=said[0],
-                Name=found["name"],
-                PercentComplete=percent,
-            )
-        kind = "Task" if path.startswith("/TaskService") else "Job"
-        word = {
-            "Scheduled": "Starting" if kind == "Task" else "Pending",
-            "Running": "Running",
-            "Completed": "Completed",
-        }
-        body = self.body(
-            f"{path}/{id}",
-            f"{kind}.v1_7_1.{kind}" if kind == "Task" else "Job.v1_2_2.Job",
-            Id=id,
-            Messages=[_message(f"IDRAC.2.8.{said[0]}", said[1])],
-            Name=found["name"],
-            PercentComplete=percent,
-        )
-        body[f"{kind}State"], body[f"{kind}Status"] = word[state], "OK"
-        return body
-
-    async def create_job(self, call: Call) -> Answer:
-        target = call.body.get("TargetSettingsURI")
-        if target != f"{ROOT}{self.bios_base}/Settings":
-            raise RedfishError("PropertyValueNotInList", str(target), "TargetSettingsURI")
-        if not call.bmc.oem.get("staged"):
-            raise OemError("IDRAC.2.8.RAC050", "No pending data to create a config job.", 400)
-        answer = self.job_answer(call.bmc)
-        id = answer.headers["Location"].rsplit("/", 1)[-1]
-        return Answer(200, self.success(), {"Location": f"{ROOT}{JOBS}/{id}"})
-
-    async def delete_job(self, call: Call, id: str) -> Answer:
-        if id not in self.open_jobs(call.bmc):
-            raise RedfishError("ResourceMissingAtURI", call.path)
-        self.forget_jobs(call.bmc, [id])
-        return Answer(200, self.success())
-
-    async def delete_queue(self, call: Call) -> Answer:
-        (id,) = call.require("DellJobService.DeleteJobQueue", "JobID")
-        open_jobs = self.open_jobs(call.bmc)
-        if id in ("JID_CLEARALL", "JID_CLEARALL_FORCE"):
-            self.forget_jobs(call.bmc, open_jobs)
-            call.bmc.oem["jobs"] = {}
-        elif id in open_jobs:
-            self.forget_jobs(call.bmc, [id])
-        else:
-            raise RedfishError("ActionParameterValueNotInList", str(id), "JobID", "DellJobService.DeleteJobQueue")
-        return Answer(200, self.success())
-
-    def forget_jobs(self, bmc: RedfishBmc, ids: list[str]) -> None:
-        for id in ids:
-            del bmc.oem["jobs"][id]
-        if ids:
-            bmc.state.bios_pending = {}
-
-    async def clear_pending(self, call: Call) -> Answer:
-        if self.open_jobs(call.bmc):
-            raise OemError("IDRAC.2.8.SYS011", "Pending configuration values are already committed.", 400)
-        call.bmc.oem["staged"] = {}
-        return Answer(200, self.success())
 
     # --- media
 
@@ -556,14 +347,14 @@ class Dell(Standard):
             raise OemError("IDRAC.2.8.SYS428", "Unable to modify the anonymous user account.", 403)
         if id in accounts.by_id and body.get("UserName") != "":
             await super().change_account(call, id)
-            return Answer(200, self.success())
+            return Answer(200, success())
         if id in accounts.by_id:  # a slot is emptied: no name, and it has to be disabled
             account = accounts.by_id[id]
             if body.get("Enabled", account.enabled):
                 raise RedfishError("PropertyValueConflict", "UserName", "Enabled")
             call.bmc.sessions.close_of(account)
             del accounts.by_id[id]
-            return Answer(200, self.success())
+            return Answer(200, success())
         for name in body:
             if name not in self.account_writable:
                 raise RedfishError("PropertyNotWritable", name)
@@ -577,71 +368,7 @@ class Dell(Standard):
         self.check_password(body.get("Password"))
         accounts.by_id[id] = Account(id, username, body["Password"], role, body.get("Enabled", False) is True)
         accounts.by_id = dict(sorted(accounts.by_id.items(), key=lambda item: int(item[0])))
-        return Answer(200, self.success())
-
-    # --- licence and telemetry
-
-    def licences_of(self, bmc: RedfishBmc) -> list[str]:
-        return ["FD00000000000001"] if bmc.oem.get("licence", "Enterprise") == "Enterprise" else ["FD00000000000002"]
-
-    def licence(self, bmc: RedfishBmc, id: str) -> Body | None:
-        if id not in self.licences_of(bmc):
-            return None
-        kind = bmc.oem.get("licence", "Enterprise")
-        return self.body(
-            f"/LicenseService/Licenses/{id}",
-            "License.v1_1_1.License",
-            AuthorizationScope="Device",
-            EntitlementId=id,
-            Id=id,
-            LicenseType="Production",
-            Name=id,
-            Oem={
-                "Dell": {
-                    "DellLicense": {"LicenseDescription": [f"iDRAC9 16G {kind} License"], "LicenseType": "Perpetual"}
-                }
-            },
-            Status={"Health": "OK", "State": "Enabled"},
-        )
-
-    def telemetry(self, bmc: RedfishBmc) -> Body:
-        return self.body(
-            "/TelemetryService",
-            "TelemetryService.v1_3_1.TelemetryService",
-            Id="TelemetryService",
-            MaxReports=50,
-            MetricReportDefinitions=link("/TelemetryService/MetricReportDefinitions"),
-            MetricReports=link("/TelemetryService/MetricReports"),
-            MinCollectionInterval="PT0H0M5S",
-            Name="TelemetryService",
-            ServiceEnabled=telemetry_on(bmc),
-        )
-
-    async def change_telemetry(self, call: Call) -> Answer:
-        wanted = call.body.get("ServiceEnabled")
-        if not isinstance(wanted, bool):
-            raise RedfishError("PropertyMissing", "ServiceEnabled")
-        if wanted and call.bmc.oem.get("licence", "Enterprise") != "Datacenter":
-            raise OemError(
-                "IDRAC.2.8.RAC0904",
-                "Unable to complete the operation because a required license is missing or expired.",
-                403,
-                resolution="Obtain an iDRAC Datacenter license and retry the operation.",
-            )
-        call.bmc.oem["telemetry"] = wanted
-        return Answer(200, self.success())
-
-    def report_definition(self, bmc: RedfishBmc, id: str) -> Body | None:
-        if id not in GPU_REPORTS:
-            return None
-        return self.body(
-            f"/TelemetryService/MetricReportDefinitions/{id}",
-            "MetricReportDefinition.v1_4_2.MetricReportDefinition",
-            Id=id,
-            MetricReportDefinitionEnabled=telemetry_on(bmc),
-            MetricReportDefinitionType="Periodic",
-            Name=f"{id} Metric Report Definition",
-        )
+        return Answer(200, success())
 
     def no_role(self, bmc: RedfishBmc) -> Body:
         return self.body(
@@ -654,60 +381,14 @@ class Dell(Standard):
             RoleId="None",
         )
 
-    def report(self, bmc: RedfishBmc, id: str) -> Body | None:
-        if id not in GPU_REPORTS or not telemetry_on(bmc):
-            return None
-        now, at = bmc.clock.now().isoformat(timespec="seconds"), bmc.clock.elapsed()
-        values = []
-        for gpu in bmc.machine.present_gpus:
-            read = (
-                {"PrimaryTemperature": round(gpu.temperature_celsius(at)), "GPUStatus": "OK"}
-                if id == "GPUMetrics"
-                else {"SBECounterFB": 0, "DBECounterFB": 0}
-            )
-            values += [
-                {
-                    "MetricId": name,
-                    "MetricValue": str(value),
-                    "Oem": {"Dell": {"ContextID": self.gpu_processor_id(gpu), "FQDD": self.gpu_processor_id(gpu)}},
-                    "Timestamp": now,
-                }
-                for name, value in read.items()
-            ]
-        return self.body(
-            f"/TelemetryService/MetricReports/{id}",
-            "MetricReport.v1_5_0.MetricReport",
-            Id=id,
-            MetricReportDefinition=link(f"/TelemetryService/MetricReportDefinitions/{id}"),
-            MetricValues=values,
-            Name=f"{id} Metric Report",
-        )
-
     # --- GPUs
 
     def gpu_processor_id(self, gpu: Gpu) -> str | None:
         return f"Video.Slot.{20 + gpu.number}-1"
 
 
-def telemetry_on(bmc: RedfishBmc) -> bool:
-    return bool(bmc.oem.get("telemetry", False))
-
-
 async def _read_only(call: Call) -> Answer:
     raise RedfishError("PropertyNotWritable", next(iter(call.body), "AccountLockoutThreshold"))
-
-
-def _message(id: str, text: str) -> Body:
-    return {
-        "Message": text,
-        "MessageArgs": [],
-        "MessageArgs@odata.count": 0,
-        "MessageId": id,
-        "RelatedProperties": [],
-        "RelatedProperties@odata.count": 0,
-        "Resolution": "None",
-        "Severity": "OK",
-    }
 
 
 def make() -> Standard:
