@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 from ansible_collections.palebluedot.gpu.plugins.module_utils import errors
-from ansible_collections.palebluedot.gpu.plugins.module_utils.service.client import ServiceClient, is_away
+from ansible_collections.palebluedot.gpu.plugins.module_utils.service.client import ServiceClient
+from ansible_collections.palebluedot.gpu.plugins.module_utils.service.connection import is_away
 
 ROOT = Path(__file__).parents[3]
 

@@ -9,7 +9,8 @@ from typing import Any
 from urllib.parse import quote
 
 from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import NotFound
-from ansible_collections.palebluedot.gpu.plugins.module_utils.service.client import BASE, ServiceClient
+from ansible_collections.palebluedot.gpu.plugins.module_utils.service.client import ServiceClient
+from ansible_collections.palebluedot.gpu.plugins.module_utils.service.connection import BASE
 from ansible_collections.palebluedot.gpu.plugins.module_utils.service.credentials import client_from
 
 Json = dict[str, Any]

@@ -8,7 +8,8 @@ import time
 from typing import Any
 
 from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import DeadlineExceeded, NotFound
-from ansible_collections.palebluedot.gpu.plugins.module_utils.service.client import ServiceClient, is_away
+from ansible_collections.palebluedot.gpu.plugins.module_utils.service.client import ServiceClient
+from ansible_collections.palebluedot.gpu.plugins.module_utils.service.connection import is_away
 from ansible_collections.palebluedot.gpu.plugins.module_utils.service.credentials import client_from
 from ansible_collections.palebluedot.gpu.plugins.module_utils.waiting import Waiter
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from ansible_collections.palebluedot.gpu.plugins.module_utils import notices
 from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import Conflict, PaleBlueDotError
-from ansible_collections.palebluedot.gpu.plugins.module_utils.service.client import ServiceClient, is_away
+from ansible_collections.palebluedot.gpu.plugins.module_utils.service.client import ServiceClient
+from ansible_collections.palebluedot.gpu.plugins.module_utils.service.connection import is_away
 from ansible_collections.palebluedot.gpu.plugins.module_utils.service.credentials import client_from
 from ansible_collections.palebluedot.gpu.plugins.module_utils.text import clean
 from ansible_collections.palebluedot.gpu.plugins.module_utils.waiting import Waiter

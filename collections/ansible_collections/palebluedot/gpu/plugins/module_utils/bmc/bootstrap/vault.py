@@ -21,7 +21,8 @@ from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import (
     NotFound,
     PaleBlueDotError,
 )
-from ansible_collections.palebluedot.gpu.plugins.module_utils.service.client import BASE, ServiceClient
+from ansible_collections.palebluedot.gpu.plugins.module_utils.service.client import ServiceClient
+from ansible_collections.palebluedot.gpu.plugins.module_utils.service.connection import BASE
 from ansible_collections.palebluedot.gpu.plugins.module_utils.service.credentials import Credential
 
 CONFIRMED, PROPOSED = "recorded", "proposed"
