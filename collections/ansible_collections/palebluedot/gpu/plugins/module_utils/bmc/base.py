@@ -413,3 +413,14 @@ def no_facet(protocol: str, host: str, other: str) -> Unsupported:
         answer="the protocol has no such thing",
         next=f"Use bmc_protocol={other}.",
     )
+
+
+def not_offered(host: str, what: str, tried: str, answer: str) -> Unsupported:
+    """The error of what another server may have and this one has not."""
+    return Unsupported(
+        f"the BMC does not offer {what}",
+        host=host,
+        tried=tried,
+        answer=answer,
+        next="Choose what it offers; bmc_info with subset capabilities lists it.",
+    )
