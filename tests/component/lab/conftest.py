@@ -18,6 +18,7 @@ from lab.log import WriteLog
 from lab.machine import Machine, World
 from lab.pki import CertificateAuthority
 from lab.redfish.service import RedfishBmc
+from tests.component.lab.vendors import Bmc
 
 Result = TypeVar("Result")
 
@@ -128,3 +129,30 @@ def running(loop: Loop, machine: Machine, tmp_path: Path) -> Iterator[RunningBmc
     bmc = loop.run(start())
     yield RunningBmc(bmc, ca_path)
     loop.run(bmc.close())
+
+
+@pytest.fixture
+def start(loop: Any, tmp_path: Path) -> Iterator[Callable[..., Bmc]]:
+    started: list[Bmc] = []
+    authority = CertificateAuthority()
+    ca_path = tmp_path / "ca.pem"
+    ca_path.write_bytes(authority.pem)
+
+    def start(vendor: str) -> Bmc:
+        async def make() -> RedfishBmc:
+            clock = Clock()
+            world = World(clock, WriteLog(clock), FaultSet(), DELAYS["none"], Fabric(), BootService(), System())
+            machine = Machine(make_config(tmp_path, servers=1, block=98, vendor=vendor).machines[0], world)
+            bmc = RedfishBmc(machine, authority.server_context(tmp_path, vendor))
+            await bmc.start()
+            return bmc
+
+        bmc = Bmc(loop, loop.run(make()), ca_path)
+        started.append(bmc)
+        return bmc
+
+    yield start
+    for bmc in started:
+        bmc.http.close()
+        loop.run(bmc.bmc.close())
+        loop.run(bmc.machine.close())

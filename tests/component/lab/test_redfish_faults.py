@@ -8,8 +8,6 @@ from typing import Any
 import pytest
 import requests
 
-from tests.component.lab.test_vendors import start as start
-
 RESET = "POST */ComputerSystem.Reset"
 
 
