@@ -22,26 +22,26 @@ _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 # The last word of a property's name (iDRAC writes Users.2.UserName) that says what its value is.
 _IDENTITY = re.compile(
-    r"(serial(number|no|num)?|servicetag|expressservicecode|serviceidentification|asset(tag|number)|durablename|nodeid"
-    r"|ww[np]?n|worldwide\w*name|guid|nguid|eui|ppid|identifyingnumber|licen[cs]ekey|entitlementid|uuid"
-    r"|macaddress|permanentaddress)$",
+    r"(serial(number|no|num)?s?|servicetag|expressservicecode|serviceidentification|asset(tag|number)|durablename|nodeid"
+    r"|ww[np]?n|worldwide\w*name|guids?|nguid|eui|ppid|identifyingnumber|licen[cs]ekey|entitlementid|uuid"
+    r"|macaddress(es)?|permanentaddress|(?-i:(?<![A-Z])SN))$",
     re.I,
 )
 _NAME = re.compile(
-    r"(username|loginname|email(address)?|contact(name)?|owner(name)?|adminname|adminphone|adminemail"
+    r"(username|loginname|email(address)?|phone(number)?|contact(name)?|owner(name)?|adminname|adminphone|adminemail"
     r"|hostname|fqdn|domainname|dns\w*name|servername|certcommonname|commonname|racname)$",
     re.I,
 )
 _SECRET = re.compile(
-    r"(password|passphrase|secret|token|community(name|string)?|psk|privatekey|authenticationkey|encryptionkey|apikey"
-    r"|hash|salt|credentials?|pin|keystring|certificatestring)$",
+    r"(password|passwd|passphrase|pwd|secret|token|community(name|string)?|psk|privatekey|authenticationkey|encryptionkey|apikey|accesskey|sessionkey|publickey|hostkey"
+    r"|hash|salt|credentials?|pin|keystring|certificatestring|licen[cs]estring)$",
     re.I,
 )
 _USER = re.compile(r"(username|loginname|adminname|contact(name)?|owner(name)?)$", re.I)
 _PLACE = re.compile(
     r"^((subject|issuer|csr)?(city|locality(name|l)?|cityorlocality|organi[sz]ation(al)?(unit)?(name|o|ou)?)"
     r"|(sys|system|snmp|server|rack|host|datacenter)location|street(name|number)?|housenumber|postalcode"
-    r"|(room|rack|row|aisle|datacenter|building|site)(name)?)$",
+    r"|(room|rack|row|aisle|datacenter|building|site)(name)?|info)$",  # Location.Info
     re.I,
 )
 # Whatever text these hold says where a machine stands and whose it is.
@@ -57,6 +57,8 @@ _UUID = re.compile(r"(?<![0-9A-Fa-f-])[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A
 _PAIRS = re.compile(
     r"(?<![0-9A-Fa-f:-])[0-9A-Fa-f]{2}(?:([:-])[0-9A-Fa-f]{2})(?:\1[0-9A-Fa-f]{2}){4,}(?![0-9A-Fa-f:-])"
 )
+_BARE_MAC = re.compile(r"[0-9A-Fa-f]{12}")
+_IQN = re.compile(r"(?<=\biqn\.)[0-9]{4}-[0-9]{2}\.[A-Za-z0-9.:_-]+", re.I)
 _MAC_IN_PATH = re.compile(r"(?<=MAC\()[0-9A-Fa-f]{12}")
 _IPV6 = re.compile(r"(?<![0-9A-Za-z:.])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?![0-9A-Za-z:.])")
 _IPV4 = re.compile(r"(?<![0-9.])(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![0-9.])")
@@ -135,6 +137,9 @@ class Pseudonyms:
             if _USER.search(last) and len(value.strip()) > 1 and not _ordinary(value):
                 self._users.add(value.strip().lower())
                 self._users_pattern = None
+            # without colons only the name of what holds it tells a MAC from a number
+            if "mac" in last.lower() and _BARE_MAC.fullmatch(value):
+                self._learn(value, certain=True)
             if _ADDRESS.search(last):
                 self._addresses.update(_IPV4.findall(value))
             for pattern in (_UUID, _PAIRS):
@@ -231,6 +236,7 @@ class Pseudonyms:
         text = self._pattern.sub(lambda match: self._phrase(match[0]), text)
         text = _UUID.sub(lambda match: self._hex(match[0]), text)
         text = _PAIRS.sub(lambda match: self._pairs(match[0]), text)
+        text = _IQN.sub(lambda match: self._like(match[0]), text)
         text = _MAC_IN_PATH.sub(lambda match: self._hex(match[0]), text)
         if addresses:
             text = _IPV6.sub(lambda match: self._ipv6(match[0]), text)

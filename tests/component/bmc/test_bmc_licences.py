@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.connect import open_bmc
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.operations import (
+    bios_attributes,
     bmc_info,
     bmc_virtual_media,
     firmware,
+    tpm,
 )
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish.licences import RedfishLicences
 from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import LicenceMissing
@@ -132,6 +134,7 @@ def test_the_licences_of_each_vendor_are_read(licences: Any, resources: Any, nam
     [
         (supermicro(), "virtual_media", "SFT-OOB-LIC or SFT-DCMS-SINGLE"),
         (supermicro(), "firmware_update", "SFT-OOB-LIC or SFT-DCMS-SINGLE"),
+        (supermicro(), "bios", "SFT-OOB-LIC or SFT-DCMS-SINGLE"),
         (dell("iDRAC9 Express License"), "virtual_media", "iDRAC Enterprise or Datacenter"),
         (dell_of_today("iDRAC9 16G Express License"), "virtual_media", "iDRAC Enterprise or Datacenter"),
         (dell_before_dmtf("iDRAC9 Basic"), "virtual_media", "iDRAC Enterprise or Datacenter"),
@@ -153,6 +156,7 @@ def test_what_a_licence_forbids_is_said_with_its_name(licences: Any, resources: 
     [
         (supermicro("SFT-DCMS-SINGLE"), "virtual_media"),
         (supermicro("SFT-OOB-LIC"), "firmware_update"),
+        (supermicro("SFT-OOB-LIC"), "bios"),
         (dell("iDRAC9 15g Enterprise License"), "virtual_media"),
         (dell("iDRAC9 Express License"), "firmware_update"),
         (hpe("iLO Advanced"), "virtual_media"),
@@ -198,6 +202,17 @@ def test_firmware_is_not_sent_to_a_bmc_whose_licence_forbids_it(start_replay: An
             firmware.run(bmc.params(**wanted, wait=True, wait_timeout=5), check_mode)
         assert "SFT-OOB-LIC" in str(caught.value)
     assert [request for request in bmc.requests("POST", "PATCH", "PUT") if "/Sessions" not in request] == []
+
+
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_a_bios_that_a_licence_forbids_to_change_is_not_written_to(start_lab: Any, check_mode: bool) -> None:
+    bmc = start_lab("supermicro")
+    bmc.fault("unlicensed")
+    with pytest.raises(LicenceMissing, match=r"changing the BIOS needs a licence.*nothing was written"):
+        bios_attributes.run(bmc.params(attributes={"QuietBoot": "false"}, apply_time="on_reset"), check_mode)
+    with pytest.raises(LicenceMissing, match="nothing was written"):
+        tpm.run(bmc.params(state="cleared"), check_mode)
+    assert bmc.writes() == []
 
 
 def test_an_image_is_not_inserted_where_a_licence_forbids_it(start_replay: Any) -> None:

@@ -161,6 +161,18 @@ def hidden(body: Any, *hide: str) -> Any:
         ("Asset Number", "AB12"),
         ("SerialNumber", 4711),
         ("SerialNumber", 1662923610124),
+        ("SerialNumbers", "J1ABCD2345"),
+        ("ChassisSN", "CZ2D1X0JFN"),
+        ("GUIDs", "b83fd20300aabbdd"),
+        ("HostNicMAC", "b83fd2ddeeff"),
+        ("MacList", "B83FD2DDEEFF"),
+        ("Passwd", "hunter22x"),
+        ("UserPwd", "s3cr3tpw!"),
+        ("SSHPublicKey", "ssh-ed25519 AAAAC3NzaC1lZDI1 joe"),
+        ("SSHHostKey", "ssh-rsa AAAAB3NzaC1yc2EAAAADAQAB"),
+        ("LicenseString", "bGljZW5zZS1zdHJpbmc="),
+        ("InitiatorName", "iqn.2001-01.com.corp:dc1-r3-u14"),
+        ("PhoneNumber", "+49 731 123456"),
     ],
 )
 def test_a_value_that_identifies_is_hidden_however_it_is_written(name: str, value: Any) -> None:
@@ -195,7 +207,12 @@ def test_where_a_machine_stands_and_whose_it_is_is_hidden() -> None:
     place = {"Country": "DE", "City": "Ulm", "Building": "Haus am See", "Territory": "BW"}
     subject = {"CommonName": "bmc", "Organization": "Acme", "OrganizationalUnit": "Ops", "City": "Ulm", "State": "BW"}
     shown = hidden(
-        {"Location": {"PostalAddress": place}, "Subject": subject, "Manufacturer": "Acme", "Status": {"State": "BW"}}
+        {
+            "Location": {"PostalAddress": place, "Info": "Haus am See, X7"},
+            "Subject": subject,
+            "Manufacturer": "Acme",
+            "Status": {"State": "BW"},
+        }
     )
     written = json.dumps([shown["Location"], shown["Subject"]])
     assert [word for word in ("Ulm", "Haus am See", "BW", "Acme", "Ops") if word in written] == []

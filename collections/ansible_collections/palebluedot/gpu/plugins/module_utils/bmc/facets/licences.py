@@ -77,7 +77,12 @@ class Licences(ABC):
                 )
 
 
-WORDS = {"virtual_media": "mounting virtual media", "firmware_update": "updating firmware", "telemetry": "telemetry"}
+WORDS = {
+    "virtual_media": "mounting virtual media",
+    "firmware_update": "updating firmware",
+    "bios": "changing the BIOS",
+    "telemetry": "telemetry",
+}
 
 
 def granted(need: LicenceNeed, licences: Iterable[Licence]) -> bool:

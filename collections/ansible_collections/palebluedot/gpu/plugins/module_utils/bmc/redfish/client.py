@@ -408,6 +408,7 @@ class RedfishBmc(Bmc):
             pending = self.transport.get_optional(self._pending_path(bios, deadline), deadline) or {}
             self._bios_apply_times(bios, pending, apply_time)
         self.check_lockdown(deadline)
+        RedfishLicences(self).require("bios")
         jobs.check_queue(self, deadline)
         name = text(bios.get("AttributeRegistry"))
         if name is None:

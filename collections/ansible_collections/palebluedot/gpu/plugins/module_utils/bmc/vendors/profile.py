@@ -23,7 +23,7 @@ class Match:
 class LicenceNeed:
     """Something that a product does only with a licence.
 
-    :param what: virtual_media, firmware_update or telemetry.
+    :param what: virtual_media, firmware_update, bios or telemetry.
     :param pattern: what the name of such a licence, or a feature that it lists, looks like.
     :param called: what to buy.
     """

@@ -16,6 +16,7 @@ SUPERMICRO = Profile(
     licence_needs=(
         LicenceNeed("virtual_media", r"SFT-OOB|SFT-DCMS", "SFT-OOB-LIC or SFT-DCMS-SINGLE"),
         LicenceNeed("firmware_update", r"SFT-OOB|SFT-DCMS", "SFT-OOB-LIC or SFT-DCMS-SINGLE"),
+        LicenceNeed("bios", r"SFT-OOB|SFT-DCMS", "SFT-OOB-LIC or SFT-DCMS-SINGLE"),
     ),
     # boards made since 2020 have a password of their own on a label instead
     factory_accounts=(("ADMIN", "ADMIN"),),
