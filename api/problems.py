@@ -181,6 +181,13 @@ def title_of(code: str) -> str:
     return CODES[code].title if code in CODES else code.replace("_", " ").capitalize()
 
 
+def _advice(error: FleetError) -> str:
+    """What to do where the rule itself did not say: its message names what is wrong."""
+    if error.status == 422:
+        return "Correct what `detail` names and send it again."
+    return CODES[error.code if error.code in CODES else _CODE_OF_STATUS.get(error.status, "conflict")].next
+
+
 def from_fleet_error(error: FleetError) -> Problem:
     """A rule said no: its own words, status and advice."""
     return Problem(
@@ -188,7 +195,7 @@ def from_fleet_error(error: FleetError) -> Problem:
         status=error.status,
         title=title_of(error.code),
         detail=error.message,
-        next=error.next,
+        next=error.next or _advice(error),
         host=error.host,
         step=error.step,
         tried=error.tried,

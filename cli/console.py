@@ -13,6 +13,10 @@ from rich.text import Text
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
+# rich takes a pipe for a terminal of 80 columns, and would cut ids that `grep` and `awk` are to find
+for _console in (out, err):
+    if not _console.is_terminal:
+        _console.width = 1000
 
 # One colour for each kind of state, whichever entity it belongs to.
 _STATE_STYLES = {
@@ -36,7 +40,7 @@ def table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], *, title: s
     """Rows as a table; a column named ``state`` or ``status`` is coloured."""
     answer = Table(title=title, box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        answer.add_column(column.replace("_", " ").upper(), no_wrap=column in {"id", "name"})
+        answer.add_column(column.replace("_", " ").upper(), no_wrap=column in {"id", "name"}, overflow="fold")
     for row in rows:
         answer.add_row(
             *(

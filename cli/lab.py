@@ -233,6 +233,8 @@ def status(as_json: bool) -> None:
     if as_json:
         console.print_json(rows)
         return
+    for row in rows:
+        row["boots"] = ", ".join(boot["device"] for boot in row.get("boots", []))
     columns = [name for name in ("name", "power", "running", "vlan", "boots") if any(name in row for row in rows)]
     console.out.print(console.table(rows, columns))
 

@@ -6,6 +6,7 @@ import shutil
 import signal
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import click
 
@@ -121,7 +122,7 @@ def _serve_lab(servers: int, vendor: str) -> None:
                 )
             console.err.print(
                 f"  playbooks by hand, doctor and the like also want   export PALEBLUEDOT_DATA_DIR={directory} "
-                f"PALEBLUEDOT_KUBECONFIG={play.facts['kubeconfig']} PALEBLUEDOT_API_PORT={settings.api_port}",
+                f"PALEBLUEDOT_KUBECONFIG={play.facts['kubeconfig']} PALEBLUEDOT_API_PORT={urlsplit(play.url).port}",
                 soft_wrap=True,
             )
             play.supervisor.watch()

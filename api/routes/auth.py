@@ -32,6 +32,7 @@ def login(body: dict[str, Any]) -> Any:
 
 
 @blp.route("/refresh", "refreshLogin", method="POST")
+@blp.doc(security=[{"bearer": []}])  # the refresh token, which no other route takes
 @public
 @blp.response(200, AccessTokenSchema)
 def refresh() -> Any:

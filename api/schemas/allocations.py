@@ -6,6 +6,7 @@ from marshmallow import Schema, ValidationError, fields, post_load, validate, va
 
 from api.schemas.base import Answer, Moment, PageQuery, Request, choice, count, page_of, text
 from api.schemas.users import KEY_LENGTH, key_or_name
+from fleet.states import ALLOCATION
 
 EXECUTORS = ("service", "external", "awx")
 
@@ -114,7 +115,7 @@ class AllocationSchema(Answer):
 
 
 class AllocationQuery(PageQuery):
-    status = text("Only allocations in this state.", length=32)
+    status = choice(ALLOCATION, "Only allocations in this state.")
     request = text("Only the allocation of this request name.")
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from marshmallow import fields, validate
 
-from api.schemas.base import Answer, Flag, Moment, PageQuery, Request, page_of, text
+from api.schemas.base import Answer, Flag, Moment, PageQuery, Request, choice, page_of, text
+from fleet.states import ALERT
 
 # 100 servers of 8 GPUs and one figure a server make 900 points; a bulk collector sends them in one request.
 MOST_POINTS = 20_000
@@ -48,7 +49,7 @@ class StoredSchema(Answer):
 
 
 class AlertQuery(PageQuery):
-    status = text("Only alerts in this state (default: those not resolved).", length=32)
+    status = choice(ALERT, "Only alerts in this state (default: those not resolved).")
 
 
 class AlertSchema(Answer):

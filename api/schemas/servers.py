@@ -8,11 +8,11 @@ from marshmallow import INCLUDE, Schema, ValidationError, fields, validate, vali
 
 from api.schemas.base import Answer, Flag, PageQuery, Request, choice, page_of, text
 from api.schemas.gpus import GpuSchema
-from fleet.states import OPERATORS_STATES
+from fleet.states import OPERATORS_STATES, SERVER
 
 
 class ServerQuery(PageQuery):
-    state = text("Only servers in this state.", length=32)
+    state = choice(SERVER, "Only servers in this state.")
     pool = text("Only servers of this pool.")
     rack = text("Only servers in this rack.")
     model = text("Only servers whose model has this in its name.")

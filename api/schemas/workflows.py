@@ -5,12 +5,13 @@ from __future__ import annotations
 from marshmallow import ValidationError, fields, validates_schema
 
 from api.schemas.base import Answer, PageQuery, Request, choice, count, page_of, text
+from fleet.states import WORKFLOW
 
 OUTCOMES = ("succeeded", "failed", "skipped")
 
 
 class WorkflowQuery(PageQuery):
-    status = text("Only workflows in this state.", length=32)
+    status = choice(WORKFLOW, "Only workflows in this state.")
     kind = choice(("allocate", "release", "clean"), "Only workflows of this kind.")
     allocation_id = text("Only workflows of this allocation.", length=64)
 

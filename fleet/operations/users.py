@@ -405,13 +405,20 @@ def check_public_key(text: str) -> tuple[str, str]:
         (length,) = struct.unpack(">I", blob[:4])
         inner = blob[4 : 4 + length].decode()
     except (ValueError, struct.error) as error:
-        raise Invalid("the public key is damaged", code="invalid_ssh_key", answer=str(error)) from error
+        raise _damaged(str(error)) from error
     if inner != parts[0] or len(blob) <= 4 + length:
-        raise Invalid(
-            "the public key is damaged", code="invalid_ssh_key", answer="its inside is not of the type it says"
-        )
+        raise _damaged("its inside is not of the type it says")
     digest = base64.b64encode(hashlib.sha256(blob).digest()).rstrip(b"=").decode()
     return " ".join(parts), f"SHA256:{digest}"
+
+
+def _damaged(answer: str) -> Invalid:
+    return Invalid(
+        "the public key is damaged",
+        code="invalid_ssh_key",
+        answer=answer,
+        next="copy the whole line of the .pub file; `ssh-keygen -l -f FILE` says whether it is well",
+    )
 
 
 def add_ssh_key(session: Session, actor: Actor, name: str, public_key: str) -> SshKey:

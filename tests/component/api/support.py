@@ -154,6 +154,7 @@ def problem(response: TestResponse, status: int, code: str | None = None) -> dic
     document: dict[str, Any] = response.json or {}
     assert document["status"] == status
     assert document["detail"], document
+    assert document["next"], document
     assert document["request_id"] == response.headers["X-Request-Id"]
     if code is not None:
         assert document["code"] == code, document

@@ -133,6 +133,8 @@ def test_a_body_that_is_none(user: Caller, data: bytes, content_type: str, statu
         ("GET", "/allocations/alloc_" + "x" * 4000, 404, "not_found"),
         ("GET", "/allocations/alloc_1' OR '1'='1", 404, "not_found"),
         ("GET", "/allocations?limit=0", 422, "validation_failed"),
+        ("GET", "/allocations?status=activ", 422, "validation_failed"),
+        ("GET", "/workflows?status=done", 422, "validation_failed"),
         ("GET", "/allocations?limit=1000000", 422, "validation_failed"),
         ("GET", "/allocations?limit=all", 422, "validation_failed"),
         ("GET", "/allocations?stauts=active", 422, "validation_failed"),

@@ -198,6 +198,7 @@ def test_the_openapi_document_is_one_and_names_everything(anybody: Caller, app: 
         for method, operation in path.items()
         if method in ("get", "post", "put", "patch", "delete")
     ]
+    assert document["paths"]["/api/v1/auth/refresh"]["post"]["security"] == [{"bearer": []}]
     names = [operation["operationId"] for operation in operations]
     assert len(names) == len(set(names)) == 63
     for operation in operations:

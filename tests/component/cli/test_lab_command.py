@@ -39,6 +39,8 @@ def test_from_start_to_stop(palebluedot: Palebluedot, running: dict[str, Any]) -
     ran = palebluedot("lab", "status", "--json")
     assert [machine["name"] for machine in json.loads(ran.output)] == ["gpu-001", "gpu-002"]
 
+    assert "gpu-002" in palebluedot("lab", "status").output
+
     fault = ["gpu-001", "redfish", "--match", "GET /redfish/*", "--kind", "status", "--value", "503", "--count", "2"]
     ran = palebluedot("lab", "fault", "add", *fault)
     assert ran.exit_code == 0, ran.output
