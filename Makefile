@@ -38,7 +38,7 @@ endef
 .PHONY: help setup setup-dev demo serve test test-peers compatibility lint sanity bench clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## install into .venv what is needed to run (requirements.lock)
 	@PYTHON="$(PYTHON)" deploy/install requirements.lock
