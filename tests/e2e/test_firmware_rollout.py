@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -49,25 +51,65 @@ def test_the_fleet_is_updated_phase_by_phase_and_given_back(site: Site, tmp_path
     assert written(site, mark) == order
 
 
+def ends(done: subprocess.CompletedProcess[str]) -> dict[str, list[str]]:
+    """What the end of the run says of every server."""
+    shown = done.stdout[done.stdout.rindex("TASK [Say what became of every server]") :]
+    (said,) = re.findall(r"=> (\{.*?^\})", shown, re.DOTALL | re.MULTILINE)
+    return {how: sorted(names) for how, names in json.loads(said)["msg"].items() if names}
+
+
+def fail_once(site: Site, name: str) -> None:
+    fault = {"machine": name, "layer": "machine", "match": "firmware *", "kind": "firmware_failed", "count": 1}
+    site.lab("POST", "/faults", fault)
+
+
 def test_a_failed_server_ends_the_rollout_and_stays_out_of_the_pool(site: Site, tmp_path: Path) -> None:
     extra = wanted(tmp_path, "01.03.00")
-    fault = {"machine": NAMES[1], "layer": "machine", "match": "firmware *", "kind": "firmware_failed", "count": 1}
-    site.lab("POST", "/faults", fault)
+    fail_once(site, NAMES[1])
     mark = site.mark()
     done = site.playbook("firmware.yml", "-e", extra, check=False)
     assert done.returncode != 0
     assert f"1 of 5 servers have failed ({NAMES[1]}) and the budget is 0" in done.stdout
     assert sorted(written(site, mark)) == NAMES[:3], "the first alone, then two; none after that"
+    assert ends(done) == {"updated": [NAMES[0], NAMES[2]], "failed": [NAMES[1]], "not_reached": NAMES[3:]}
     (reason,) = hands_off(site).values()
     assert "verification failed" in reason
-    # with hands off it, it is left alone; with a budget of one the others go on
+    # with hands off it is left alone, which costs no budget; the others go on, and the run says that not all is well
     mark = site.mark()
-    done = site.playbook("firmware.yml", "-e", extra, "-e", "budget=1", check=False)
-    assert "hands are off" in done.stdout
+    done = site.playbook("firmware.yml", "-e", extra, check=False)
+    assert done.returncode != 0 and f"{NAMES[1]} was left alone" in done.stdout and "hands are off" in done.stdout
     assert sorted(written(site, mark)) == NAMES[3:]
+    assert ends(done) == {"updated": NAMES[3:], "as_it_was": [NAMES[0], NAMES[2]], "left_alone": [NAMES[1]]}
     site.client.set_server_flags(NAMES[1], {"hands_off": False, "reason": None})
     site.playbook("firmware.yml", "-e", extra)
     assert written(site, mark)[-1] == NAMES[1]
+
+
+@pytest.mark.parametrize("version, budget", [("01.05.00", "1"), ("01.06.00", "20%")])
+def test_the_budget_counts_failures_of_all_phases(site: Site, tmp_path: Path, version: str, budget: str) -> None:
+    """Also where a phase has nothing but failures: the first one is a single server."""
+    extra = wanted(tmp_path, version)
+    fail_once(site, NAMES[0])
+    fail_once(site, NAMES[2])
+    mark = site.mark()
+    done = site.playbook("firmware.yml", "-e", extra, "-e", f"budget={budget}", check=False)
+    assert done.returncode != 0
+    assert f"2 of 5 servers have failed ({NAMES[0]}, {NAMES[2]}) and the budget is 1" in done.stdout
+    assert sorted(written(site, mark)) == NAMES[:3]
+    assert ends(done) == {"updated": [NAMES[1]], "failed": [NAMES[0], NAMES[2]], "not_reached": NAMES[3:]}
+    assert f"{NAMES[0]} has failed: " in done.stdout
+    assert sorted(hands_off(site)) == [NAMES[0], NAMES[2]]
+    for name in (NAMES[0], NAMES[2]):
+        site.client.set_server_flags(name, {"hands_off": False, "reason": None})
+
+
+def test_a_rollout_within_its_budget_reaches_every_other_server(site: Site, tmp_path: Path) -> None:
+    extra = wanted(tmp_path, "01.07.00")
+    fail_once(site, NAMES[0])
+    done = site.playbook("firmware.yml", "-e", extra, "-e", "budget=1", check=False)
+    assert done.returncode != 0, "one has not the version"
+    assert ends(done) == {"updated": NAMES[1:], "failed": [NAMES[0]]}
+    site.client.set_server_flags(NAMES[0], {"hands_off": False, "reason": None})
 
 
 def test_a_frozen_fleet_and_servers_in_use_are_left_alone(site: Site, tmp_path: Path) -> None:
@@ -79,6 +121,7 @@ def test_a_frozen_fleet_and_servers_in_use_are_left_alone(site: Site, tmp_path: 
     finally:
         site.client.set_freeze(False)
     assert done.returncode != 0 and "the fleet is frozen" in done.stdout
+    assert ends(done) == {"left_alone": NAMES}
     assert written(site, mark) == []
 
 
