@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Collection, Iterator
-from itertools import islice
 
 from fleet.errors import Invalid
 
@@ -42,7 +41,14 @@ def usable(cidr: str, gateway: str | None) -> Iterator[str]:
 
 def capacity(cidr: str, gateway: str | None) -> int:
     """How many addresses can be handed out, capped at 65,536."""
-    return sum(1 for _ in islice(usable(cidr, gateway), CAPACITY_CAP))
+    network = parse(cidr, gateway)
+    # as `hosts()` has it: all of a network of one or two addresses; else neither the first (IPv4: nor the last)
+    left_out = 0 if network.num_addresses <= 2 else 2 if network.version == 4 else 1
+    first = int(network.network_address) + (1 if left_out else 0)
+    held = (
+        gateway is not None and first <= int(ipaddress.ip_address(gateway)) < first + network.num_addresses - left_out
+    )
+    return min(network.num_addresses - left_out - held, CAPACITY_CAP)
 
 
 def first_free(cidr: str, gateway: str | None, used: Collection[str]) -> str | None:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from api import ids, listing
 from api.auth import current_actor, requires
 from api.blueprint import Blueprint
-from api.records import reading, writing
+from api.records import reading, record, writing
 from api.schemas.allocations import AllocationSchema
 from api.schemas.enrolment import (
     AdoptSchema,
@@ -55,11 +55,13 @@ def list_expected(session: Session, query: dict[str, Any]) -> Any:
 @blp.route("/expected-machines", "importExpectedMachines", method="POST")
 @requires(*STAFF, keyed=True)
 @blp.arguments(ExpectedListSchema)
-@writing
 @blp.response(200, ImportedSchema)
-def import_expected(session: Session, body: dict[str, Any]) -> Any:
-    """Say which machines are expected, by serial number; what is known already is updated."""
-    return expected.load(session, current_actor(), body["machines"], body["replace"])
+def import_expected(body: dict[str, Any]) -> Any:
+    """Say which machines are expected, by serial number; what is known already is updated.
+
+    Everything is checked before anything is written; machines are then written some hundreds at a time.
+    """
+    return expected.load(record(), current_actor(), body["machines"], body["replace"])
 
 
 @blp.route("/expected-machines/<serial_number>", "deleteExpectedMachine", method="DELETE")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,8 +12,9 @@ from sqlalchemy.orm import Session
 
 from fleet import audit
 from fleet.actor import READERS, STAFF, Actor
-from fleet.enrolment import values
-from fleet.enrolment.importing import Imported
+from fleet.db import Database
+from fleet.enrolment import pieces, values
+from fleet.enrolment.pieces import Imported, amend
 from fleet.enrolment.values import Errors, wrong
 from fleet.errors import Invalid
 from fleet.models import ExpectedMachine, Server
@@ -20,6 +22,8 @@ from fleet.models import ExpectedMachine, Server
 KIND = "expected machine"
 TEXTS = {"bmc_address": 255, "rack": 128, "pool": 128, "nvlink_domain": 128, "model_class": 128}
 FIELDS = frozenset({"serial_number", "name", "rack_unit", "tags", *TEXTS})
+# a machine by its serial number, and the columns that the list names
+Line = tuple[str, dict[str, Any]]
 # what a list and a server both say
 COMPARED = ("name", "rack", "rack_unit", "pool", "nvlink_domain", "model_class")
 
@@ -37,52 +41,63 @@ class Finding:
     differences: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
-def load(session: Session, actor: Actor, machines: list[dict[str, Any]], replace: bool = False) -> Imported:
-    """Upsert expected machines by serial number; with `replace` what the list does not name is expected no longer."""
+def load(database: Database, actor: Actor, machines: list[dict[str, Any]], replace: bool = False) -> Imported:
+    """Upsert expected machines by serial number; with `replace` what the list does not name is expected no longer.
+
+    All of the list is checked before anything is written; it is then written piece by piece.
+    """
     actor.require(*STAFF)
+    with database.reading() as session:
+        known = {
+            row.serial_number: row.name
+            for row in session.execute(select(ExpectedMachine.serial_number, ExpectedMachine.name))
+        }
+    listed = {str(entry.get("serial_number", "")).strip() for entry in machines} if replace else set(known)
+    dropped = [serial for serial in known if serial not in listed]
+    lines = _lines(machines, {name: serial for serial, name in known.items() if name and serial in listed})
+
+    def put(session: Session, piece: Sequence[Line], part: Imported) -> None:
+        # with the first piece, for that may take the names
+        for gone in pieces.of(dropped):
+            session.execute(delete(ExpectedMachine).where(ExpectedMachine.serial_number.in_(gone)))
+        part.updated += Counter(removed=len(dropped))
+        dropped.clear()
+        _put(session, piece, part)
+
+    return pieces.write(database, actor, "expected.import", "machines", lines, put)
+
+
+def _lines(machines: list[dict[str, Any]], names: dict[str, str]) -> list[Line]:
+    """The list's lines by serial number; `names` is whose each name is."""
     errors = Errors()
-    known = {row.serial_number: row for row in session.scalars(select(ExpectedMachine))}
-    names = {row.name: row.serial_number for row in known.values() if row.name}
-    seen: set[str] = set()
-    imported = Imported()
-    if replace:
-        listed = {str(entry.get("serial_number", "")).strip() for entry in machines}
-        dropped = [serial for serial in known if serial not in listed]
-        session.execute(delete(ExpectedMachine).where(ExpectedMachine.serial_number.in_(dropped)))
-        for serial in dropped:
-            gone = known.pop(serial)
-            names.pop(gone.name or "", None)
-            session.expunge(gone)
-            imported.updated["removed"] += 1
+    lines: dict[str, dict[str, Any]] = {}
     for position, entry in enumerate(machines):
         try:
             serial, found = _values(entry)
-            if serial in seen:
+            if serial in lines:
                 raise wrong(KIND, serial, "is listed twice")
-            seen.add(serial)
+            lines[serial] = found
             owner = names.setdefault(found["name"], serial) if found.get("name") else serial
             if owner != serial:
                 raise wrong(KIND, serial, f"the name {found['name']} is that of {owner}")
         except Invalid as problem:
             errors.add(f"/machines/{position}", problem)
-            continue
+    errors.raise_if_any()
+    return list(lines.items())
+
+
+def _put(session: Session, lines: Sequence[Line], imported: Imported) -> None:
+    serials = [serial for serial, _found in lines]
+    rows = session.scalars(select(ExpectedMachine).where(ExpectedMachine.serial_number.in_(serials)))
+    known = {row.serial_number: row for row in rows}
+    for serial, found in lines:
         row = known.get(serial)
         created = row is None
         if row is None:
             row = ExpectedMachine(serial_number=serial)
             session.add(row)
-        changed = False
-        for key, value in found.items():
-            if getattr(row, key) != value:
-                setattr(row, key, value)
-                changed = True
-        imported.count("machines", created, changed)
-    errors.raise_if_any()
-    audit.record(
-        session, actor, "expected.import", None, {"created": dict(imported.created), "updated": dict(imported.updated)}
-    )
+        imported.count("machines", created, amend(row, found))
     session.flush()
-    return imported
 
 
 def _values(entry: dict[str, Any]) -> tuple[str, dict[str, Any]]:

@@ -8,8 +8,9 @@ from sqlalchemy.orm.attributes import flag_modified
 from fleet import audit, clock, states
 from fleet.actor import OPERATORS, Actor
 from fleet.enrolment import parts
-from fleet.enrolment.importing import Imported, import_document, import_fleet
+from fleet.enrolment.importing import import_document, import_fleet
 from fleet.enrolment.inspection import record_inspection
+from fleet.enrolment.pieces import Imported
 from fleet.errors import Invalid
 from fleet.models import FleetFlag, Server
 from fleet.operations import fleetflags, lookup, settle

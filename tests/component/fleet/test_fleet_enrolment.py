@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from fleet import clock, errors, settings, states
 from fleet.actor import SYSTEM, Actor
-from fleet.enrolment import adopt, bom, expected, importing, inspection, parts, rules, topology
+from fleet.enrolment import adopt, bom, expected, inspection, parts, rules, topology
 from fleet.enrolment.adopt import AdoptRequest
 from fleet.models import (
     Allocation,
@@ -20,6 +20,7 @@ from fleet.models import (
     Gpu,
     GpuAllocation,
     HardwareConfig,
+    Network,
     PartReplacement,
     Server,
     ServerNic,
@@ -89,8 +90,8 @@ def site_with(fleet: Site) -> Callable[..., Site]:
             )  # fmt: skip
             if content is not None:
                 rules.store(session, OPERATOR, content)
-            if machines is not None:
-                expected.load(session, SYSTEM, machines)
+        if machines is not None:
+            expected.load(fleet.database, SYSTEM, machines)
         return fleet
 
     return make
@@ -432,12 +433,11 @@ def test_the_list_fills_in_and_goes_before_the_rules(site_with: Callable[..., Si
 
 
 def test_the_list_is_upserted_and_can_be_replaced(fleet: Site) -> None:
-    with fleet.database.transaction() as session:
-        expected.load(session, SYSTEM, [{"serial_number": "A", "rack": "r1"}, {"serial_number": "B"}])
-        again = expected.load(session, SYSTEM, [{"serial_number": "A", "rack": "r2"}])
-        assert (dict(again.created), dict(again.updated)) == ({}, {"machines": 1})
-        less = expected.load(session, SYSTEM, [{"serial_number": "A"}], replace=True)
-        assert dict(less.updated) == {"removed": 1}
+    expected.load(fleet.database, SYSTEM, [{"serial_number": "A", "rack": "r1"}, {"serial_number": "B"}])
+    again = expected.load(fleet.database, SYSTEM, [{"serial_number": "A", "rack": "r2"}])
+    assert (dict(again.created), dict(again.updated)) == ({}, {"machines": 1})
+    less = expected.load(fleet.database, SYSTEM, [{"serial_number": "A"}], replace=True)
+    assert dict(less.updated) == {"removed": 1}
     with fleet.database.reading() as session:
         listed = expected.reconcile(session, OPERATOR)[0]
         assert (listed.serial_number, listed.status) == ("A", "missing")
@@ -448,8 +448,8 @@ def test_the_list_is_upserted_and_can_be_replaced(fleet: Site) -> None:
         ({"serial_number": "C", "bmc_address": "a b"}, "neither an address"),
         ({"serial_number": "C", "name": "all"}, "Ansible"),
     ):
-        with pytest.raises(errors.Invalid, match=what), fleet.database.transaction() as session:
-            expected.load(session, SYSTEM, [entry])
+        with pytest.raises(errors.Invalid, match=what):
+            expected.load(fleet.database, SYSTEM, [entry])
 
 
 # -- exchanged parts
@@ -789,7 +789,7 @@ def test_what_cannot_be_adopted(site_with: Callable[..., Site]) -> None:
     site.reserve(site.bob)
     with site.database.reading() as session:
         taken = session.scalars(select(Allocation)).one()
-        network = next(row.name for row in session.scalars(select(importing.Network)) if row.allocation_id == taken.id)
+        network = next(row.name for row in session.scalars(select(Network)) if row.allocation_id == taken.id)
     for request, kind in (
         ({"user": "nobody"}, errors.NotFound),
         ({"template": "windows"}, errors.NotFound),

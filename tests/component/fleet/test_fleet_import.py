@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -11,13 +13,13 @@ from sqlalchemy import func, select, text
 
 from fleet import errors
 from fleet.actor import SYSTEM
-from fleet.enrolment import importing
-from fleet.models import AuditEntry, Credential, Server, ServerNic
+from fleet.enrolment import expected, importing, pieces
+from fleet.models import AuditEntry, Credential, ExpectedMachine, Network, Server, ServerNic
 from fleet.operations import credentials
 from tests.component.fleet.support import Site
 
 
-def load(site: Site, document: dict[str, Any]) -> importing.Imported:
+def load(site: Site, document: dict[str, Any]) -> pieces.Imported:
     return importing.import_document(site.database, SYSTEM, document)
 
 
@@ -35,32 +37,41 @@ def many(count: int) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def test_hundreds_of_servers_come_in_pieces_and_nobody_waits_long(fleet: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(importing, "CHUNK", 50)
+@contextmanager
+def longest_wait(site: Site) -> Iterator[list[float]]:
+    """How long somebody else who writes had to wait, and how long all of it took."""
     waits: list[float] = []
     done = threading.Event()
 
     def somebody_else() -> None:
         while not done.wait(0.01):
             begun = time.perf_counter()
-            with fleet.database.transaction() as session:
+            with site.database.transaction() as session:
                 session.execute(text("UPDATE users SET disabled = disabled"))
             waits.append(time.perf_counter() - begun)
 
     other = threading.Thread(target=somebody_else)
     other.start()
+    figures: list[float] = []
+    begun = time.perf_counter()
     try:
-        begun = time.perf_counter()
-        imported = load(fleet, {"servers": many(300)})
-        took = time.perf_counter() - begun
+        yield figures
     finally:
+        figures += [max(waits, default=0.0), time.perf_counter() - begun]
         done.set()
         other.join()
+
+
+def test_hundreds_of_servers_come_in_pieces_and_nobody_waits_long(fleet: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pieces, "CHUNK", 50)
+    with longest_wait(fleet) as figures:
+        imported = load(fleet, {"servers": many(300)})
+    wait, took = figures
     assert dict(imported.created) == {"servers": 300}
     # written in one transaction it would be (nearly) all of the time
-    assert max(waits) < took / 2
+    assert wait < took / 2
     with fleet.database.transaction() as session:
-        assert session.scalar(select(func.count(AuditEntry.id)).where(AuditEntry.action == "fleet.import")) >= 7
+        assert session.scalar(select(func.count(AuditEntry.id)).where(AuditEntry.action == "fleet.import")) == 7
         assert credentials.of_server(session, SYSTEM, "bulk-00299").password == "secret-299"
     again = load(fleet, {"servers": many(300)})
     assert (dict(again.created), dict(again.updated), again.unchanged["servers"]) == ({}, {}, 300)
@@ -69,7 +80,7 @@ def test_hundreds_of_servers_come_in_pieces_and_nobody_waits_long(fleet: Site, m
 def test_one_wrong_entry_of_hundreds_imports_nothing_and_each_is_named(
     fleet: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(importing, "CHUNK", 50)
+    monkeypatch.setattr(pieces, "CHUNK", 50)
     servers = many(120)
     servers[3]["bmc_port"] = 99999
     servers[110]["nics"][0]["mac"] = "02:aa:00:00:00:00"
@@ -87,7 +98,7 @@ def test_one_wrong_entry_of_hundreds_imports_nothing_and_each_is_named(
 
 
 def test_a_change_of_the_record_in_between_says_how_far_it_came(fleet: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(importing, "CHUNK", 50)
+    monkeypatch.setattr(pieces, "CHUNK", 50)
     write = importing._write_servers
     written: list[int] = []
 
@@ -106,6 +117,77 @@ def test_a_change_of_the_record_in_between_says_how_far_it_came(fleet: Site, mon
     assert "50 servers are in the record" in (caught.value.next or "")
     with fleet.database.reading() as session:
         assert session.scalar(select(func.count(Server.id))) == 54
+
+
+def lines(count: int) -> list[dict[str, Any]]:
+    return [{"serial_number": f"L{number}", "name": f"line-{number}", "tags": ["t"]} for number in range(count)]
+
+
+def test_a_long_delivery_list_comes_in_pieces(fleet: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pieces, "CHUNK", 50)
+    with longest_wait(fleet) as figures:
+        imported = expected.load(fleet.database, SYSTEM, lines(300))
+    wait, took = figures
+    assert dict(imported.created) == {"machines": 300}
+    assert wait < took / 2
+    with fleet.database.reading() as session:
+        assert session.scalar(select(func.count(AuditEntry.id)).where(AuditEntry.action == "expected.import")) == 6
+    # what a list no longer names goes with its first piece, so that another may take the name
+    other = [{**line, "serial_number": f"M{number}"} for number, line in enumerate(lines(60))]
+    replaced = expected.load(fleet.database, SYSTEM, other, replace=True)
+    assert (dict(replaced.created), dict(replaced.updated)) == ({"machines": 60}, {"removed": 300})
+    assert dict(expected.load(fleet.database, SYSTEM, [], replace=True).updated) == {"removed": 60}
+
+
+def test_a_delivery_list_that_is_broken_off_is_finished_by_the_same_again(
+    fleet: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pieces, "CHUNK", 50)
+    expected.load(fleet.database, SYSTEM, [{"serial_number": "other"}])
+    put = expected._put
+
+    def and_somebody_takes_a_name(session: Any, piece: Any, imported: Any) -> None:
+        put(session, piece, imported)
+        row = session.scalars(select(ExpectedMachine).where(ExpectedMachine.serial_number == "other")).one()
+        row.name = "line-70"
+
+    with monkeypatch.context() as patch:
+        patch.setattr(expected, "_put", and_somebody_takes_a_name)
+        with pytest.raises(errors.Conflict, match="somebody else changed the same thing") as caught:
+            expected.load(fleet.database, SYSTEM, lines(120))
+    assert caught.value.detail["machines_written"] == 50
+    assert "50 machines are in the record" in (caught.value.next or "")
+    with pytest.raises(errors.Invalid, match="the name line-70 is that of other"):
+        expected.load(fleet.database, SYSTEM, lines(120))
+    finished = expected.load(fleet.database, SYSTEM, lines(120), replace=True)
+    assert (dict(finished.created), dict(finished.updated)) == ({"machines": 70}, {"removed": 1})
+    assert finished.unchanged["machines"] == 50
+
+
+def test_hundreds_of_networks_and_switches_come_in_pieces(fleet: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pieces, "CHUNK", 50)
+    document: dict[str, Any] = {
+        "networks": [
+            {"name": f"bulk-{n}", "purpose": "tenant", "vlan": 1000 + n, "cidr": f"172.16.{n}.0/24"} for n in range(150)
+        ],
+        "switches": [
+            {"name": f"bulk-{n}", "address": "192.0.2.9", "username": "u", "password": f"p{n}"} for n in range(150)
+        ],
+    }
+    with longest_wait(fleet) as figures:
+        imported = load(fleet, document)
+    wait, took = figures
+    assert dict(imported.created) == {"networks": 150, "switches": 150}
+    assert wait < took / 2
+    assert dict(load(fleet, document).unchanged) == {"networks": 150, "switches": 150}
+    # one that is wrong at the end: nothing of it is in
+    last = {"name": "last", "purpose": "tenant", "vlan": 2000, "cidr": "172.16.149.128/25"}
+    first = {"name": "first", "purpose": "tenant", "vlan": 2001, "cidr": "172.17.0.0/24"}
+    with pytest.raises(errors.Invalid, match=r"149\.128/25 overlaps 172\.16\.149\.0/24 of the network bulk-149") as no:
+        load(fleet, {"networks": [first, *document["networks"], last]})
+    assert [entry["pointer"] for entry in no.value.detail["errors"]] == ["/networks/151"]
+    with fleet.database.reading() as session:
+        assert session.scalar(select(Network.id).where(Network.name == "first")) is None
 
 
 @pytest.mark.parametrize(
