@@ -8,7 +8,7 @@ nobody else waits long for the record.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -100,6 +100,8 @@ class _Known:
     macs: dict[str, str]
     ports: dict[tuple[str, str], list[tuple[str, str]]]
     bmcs: dict[tuple[str, int], str]
+    # interfaces of retired servers that the chunk has now: a machine, or its place in the rack, is used again
+    retired: list[str] = field(default_factory=list)
 
 
 def _look_up(session: Session, chunk: Sequence[ServerEntry]) -> _Known:
@@ -131,12 +133,14 @@ def _look_up(session: Session, chunk: Sequence[ServerEntry]) -> _Known:
     at_switches = {switches[switch] for switch, _port in places if switch in switches}
     ports = {port for _switch, port in places}
     holders = session.execute(
-        select(ServerNic.mac, ServerNic.switch_id, ServerNic.switch_port, Server.name)
+        select(ServerNic.id, ServerNic.mac, ServerNic.switch_id, ServerNic.switch_port, Server.name, Server.status)
         .join(Server, Server.id == ServerNic.server_id)
         .where(ServerNic.mac.in_(macs) | (ServerNic.switch_id.in_(at_switches) & ServerNic.switch_port.in_(ports)))
     ).all()
+    retired = [row for row in holders if row.status == "retired" and row.name not in names]
+    there = [row for row in holders if row.status != "retired" or row.name in names]
     by_port: dict[tuple[str, str], list[tuple[str, str]]] = {}
-    for row in holders:
+    for row in there:
         if row.switch_id and row.switch_port:
             by_port.setdefault((row.switch_id, row.switch_port), []).append((row.mac, row.name))
     bmc_ips = {entry.values["bmc_ip"] for entry in chunk if "bmc_ip" in entry.values}
@@ -150,9 +154,10 @@ def _look_up(session: Session, chunk: Sequence[ServerEntry]) -> _Known:
         credentials,
         profiles,
         switches,
-        {row.mac: row.name for row in holders},
+        {row.mac: row.name for row in there},
         by_port,
         {bmc_place(row.bmc_ip, row.bmc_port, row.bmc_protocol): row.name for row in bmcs},
+        [row.id for row in retired],
     )
 
 
@@ -291,7 +296,7 @@ def _write_nics(
     changed: dict[str, bool],
 ) -> None:
     """What is given up goes first, so that another server of the chunk may take the MAC address or the port."""
-    taken_away: list[str] = []
+    taken_away = list(known.retired)
     unplugged: list[str] = []
     for entry in chunk:
         row = known.servers.get(entry.name)

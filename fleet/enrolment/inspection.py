@@ -50,12 +50,17 @@ def record_inspection(session: Session, actor: Actor, server: str, facts: dict[s
     if not isinstance(bmc, dict):
         raise Invalid(f"{row.name}: the facts of an inspection are a mapping", code="invalid_inspection", host=row.name)
     if row.status == "retired":
-        raise Conflict(f"{row.name} is retired", host=row.name)
+        raise Conflict(
+            f"{row.name} is retired",
+            host=row.name,
+            next="a machine that comes back is imported under another name: its serial number goes with it",
+        )
     nics = facts["nics"] if isinstance(facts.get("nics"), list) else bmc.get("nics")
     _check_facts(row, bmc)
     config = _config(session, row, bmc)
     before = dict(config.facts or {})
     replaced = _accept_board(session, actor, row, bmc.get("serial_number"))
+    _come_back(session, actor, row, bmc)
     _check_serial(session, row, bmc.get("serial_number"))
     if row.status == "enrolled":
         if facts.get("enrol") is False:
@@ -108,6 +113,34 @@ def _accept_board(session: Session, actor: Actor, server: Server, serial: str | 
     parts.accept(session, actor, server, found, serial)
     server.serial_number = serial
     return [found]
+
+
+def _come_back(session: Session, actor: Actor, server: Server, bmc: dict[str, Any]) -> None:
+    """What a retired server had and this one is seen to have: the machine, or GPUs of it, came back under this name.
+
+    Only one entry can have a serial number; the old one keeps it in its facts and in the audit. Whatever a tenant may
+    have left on the machine came along.
+    """
+    gone = select(Server).where(Server.status == "retired", Server.id != server.id)
+    serial = bmc.get("serial_number")
+    old = session.scalar(gone.where(Server.serial_number == serial)) if serial else None
+    if old is not None and server.serial_number is None:
+        old.serial_number = None
+        server.needs_clean = server.needs_clean or old.needs_clean
+        audit.record(
+            session,
+            actor,
+            "server.return",
+            server.id,
+            {"server": server.name, "was": old.name, "serial_number": serial},
+        )
+    gpus = bmc["gpus"] if isinstance(bmc.get("gpus"), list) else []
+    serials = [gpu["serial_number"] for gpu in gpus if gpu.get("serial_number")]
+    for gpu in session.scalars(
+        select(Gpu).where(Gpu.serial_number.in_(serials), Gpu.server_id.in_(gone.with_only_columns(Server.id)))
+    ):
+        gpu.serial_number = None
+    session.flush()
 
 
 def _settle_state(

@@ -452,6 +452,65 @@ def test_the_list_is_upserted_and_can_be_replaced(fleet: Site) -> None:
             expected.load(fleet.database, SYSTEM, [entry])
 
 
+# -- machines that come back
+
+
+def bring_back(site: Site, number: int, **entry: Any) -> None:
+    """Machine `number`, with its own network card and in its old place, under the name `back`."""
+    nic = {"mac": f"02:00:00:00:00:{number:02x}", "switch": "leaf-1", "port": f"Ethernet{number}"}
+    with site.database.transaction() as session:
+        document = {"name": "back", "bmc_address": f"192.0.2.{10 + number}", "nics": [nic], **entry}
+        register.import_fleet(session, SYSTEM, {"servers": [document]})
+
+
+def test_a_retired_machine_comes_back_under_another_name(fleet: Site) -> None:
+    with pytest.raises(errors.Invalid, match="is that of gpu-01"):
+        bring_back(fleet, 1)
+    with fleet.database.transaction() as session:
+        register.set_state(session, fleet.admin, "gpu-01", "retired", "sold")
+    with pytest.raises(errors.Conflict, match="gpu-01 is retired") as caught:
+        look(fleet, bmc_facts(1), server="gpu-01")
+    assert "under another name" in (caught.value.next or "")
+    bring_back(fleet, 1)
+    back = look(fleet, bmc_facts(1), server="back")
+    assert (back.status, back.serial_number, back.gpu_count) == ("available", bmc_facts(1)["serial_number"], 8)
+    with fleet.database.reading() as session:
+        old = lookup.server(session, "gpu-01")
+        assert (old.status, old.serial_number, old.nics) == ("retired", None, [])
+        assert [nic.switch_port for nic in lookup.server(session, "back").nics] == ["Ethernet1"]
+        assert {gpu.serial_number for gpu in lookup.server(session, "back").gpus} == {
+            gpu["serial_number"] for gpu in bmc_facts(1)["gpus"]
+        }
+        entry = session.scalars(select(AuditEntry).where(AuditEntry.action == "server.return")).one()
+        assert entry.detail == {"server": "back", "was": "gpu-01", "serial_number": back.serial_number}
+    # and it is one machine: nobody else is
+    assert look(fleet, bmc_facts(1), server="back").status == "available"
+
+
+def test_what_was_left_on_a_retired_machine_comes_back_with_it(fleet: Site) -> None:
+    fleet.reserve()
+    with fleet.database.transaction() as session:
+        used = session.scalars(select(Server).where(Server.status == "reserved")).one()
+        number = int(used.name[-2:])
+        for state in ("provisioning", "failed", "retired"):
+            states.transition(session, used, state, SYSTEM)
+    bring_back(fleet, number)
+    back = look(fleet, bmc_facts(number), server="back")
+    assert (back.status, back.needs_clean) == ("quarantined", True)
+    assert "has not been cleaned since" in (back.status_reason or "")
+
+
+def test_a_place_in_the_rack_and_a_gpu_of_a_retired_server_are_used_again(fleet: Site) -> None:
+    with fleet.database.transaction() as session:
+        register.set_state(session, fleet.admin, "gpu-01", "retired", "burnt")
+    bring_back(fleet, 1, nics=[{"mac": "02:00:00:00:0c:01", "switch": "leaf-1", "port": "Ethernet1"}])
+    facts = bmc_facts(9)
+    facts["gpus"][3]["serial_number"] = bmc_facts(1)["gpus"][3]["serial_number"]
+    assert look(fleet, facts, server="back").status == "available"
+    with fleet.database.reading() as session:
+        assert lookup.server(session, "gpu-01").serial_number == bmc_facts(1)["serial_number"], "that machine is gone"
+
+
 # -- exchanged parts
 
 
