@@ -240,7 +240,18 @@ def list_(state: str | None, pool: str | None, rack: str | None, as_json: bool) 
     if as_json:
         console.print_json(rows)
         return
-    console.out.print(console.table(rows, ["name", "state", "model", "serial_number", "rack", "pool", "bmc_address"]))
+    columns = ["name", "state", "model", "serial_number", "rack", "pool", "bmc_address", "notes"]
+    console.out.print(console.table([{**row, "notes": _notes(row)} for row in rows], columns))
+
+
+def _notes(row: dict[str, Any]) -> str:
+    """What keeps a server from being offered whatever its state: a wipe that is due, hands off."""
+    notes = []
+    if row["needs_clean"]:
+        notes.append("to be wiped")
+    if row["hands_off"]:
+        notes.append(f"hands off: {row['hands_off_reason'] or 'no reason given'}")
+    return "; ".join(notes)
 
 
 @server.command()

@@ -55,6 +55,12 @@ class ServerSchema(Answer):
     hands_off = fields.Boolean(required=True)
     hands_off_reason = fields.String(required=True, allow_none=True)
     warm = fields.Boolean(required=True)
+    needs_clean = fields.Boolean(
+        required=True,
+        metadata={
+            "description": "Somebody may have left something on it: it is offered only after a clean that ended well."
+        },
+    )
     manufacturer = fields.String(required=True, allow_none=True)
     model = fields.String(required=True, allow_none=True)
     serial_number = fields.String(required=True, allow_none=True)

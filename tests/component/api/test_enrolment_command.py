@@ -10,9 +10,14 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 from flask import Flask
+from sqlalchemy import select
 from werkzeug.serving import make_server
 
+from cli import console
 from cli.main import cli
+from fleet import db, states
+from fleet.actor import SYSTEM
+from fleet.models import Server
 from tests.component.api.conftest import Prepared
 from tests.component.api.support import Caller, inspection
 
@@ -62,6 +67,28 @@ def test_rules_from_a_file_are_tried_and_set(palebluedot: Callable[..., Result],
     file.write_text("rules: [{name: a}]")
     wrong = palebluedot("rules", "set", file)
     assert wrong.exit_code == 1 and "rules/0" in wrong.stderr
+
+
+@pytest.mark.usefixtures("fleet")
+def test_the_list_of_servers_says_what_keeps_them_from_being_offered(
+    palebluedot: Callable[..., Result], operator: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(console.out, "width", 200)
+
+    def listed() -> dict[str, str]:
+        shown = palebluedot("server", "list", "--state", "quarantined").stdout
+        return {line.split()[0]: " ".join(line.split()) for line in shown.splitlines()[1:]}
+
+    with db.transaction() as session:
+        for name, path in (("gpu-00", ["reserved", "provisioning", "quarantined"]), ("gpu-01", ["quarantined"])):
+            row = session.scalars(select(Server).where(Server.name == name)).one()
+            for state in path:
+                states.transition(session, row, state, SYSTEM)
+    assert operator.get("/servers/gpu-00").json["needs_clean"] is True
+    assert operator.get("/servers/gpu-01").json["needs_clean"] is False
+    assert "to be wiped" in listed()["gpu-00"] and "to be wiped" not in listed()["gpu-01"]
+    operator.patch("/servers/gpu-00/flags", {"hands_off": True, "reason": "new cables"})
+    assert "to be wiped; hands off: new cables" in listed()["gpu-00"]
 
 
 @pytest.mark.usefixtures("fleet")
