@@ -23,6 +23,7 @@ from fleet.models import (
     ExpectedMachine,
     Gpu,
     GpuAllocation,
+    Image,
     MonitoringData,
     Network,
     Server,
@@ -205,6 +206,10 @@ def expected_machines(session: Session, filters: Filters) -> Page:
 
 def templates(session: Session, filters: Filters) -> Page:
     return _page(session, select(Template), Template.id, filters)
+
+
+def images(session: Session, filters: Filters) -> Page:
+    return _page(session, select(Image), Image.id, filters)
 
 
 def networks(session: Session, filters: Filters) -> Page:

@@ -1,4 +1,4 @@
-"""The fleet as a whole: freeze, figures, alerts, templates, networks."""
+"""The fleet as a whole: freeze, figures, alerts, templates, images, networks."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from api.schemas.fleet import (
     AlertQuery,
     FreezeAnswerSchema,
     FreezeSchema,
+    ImagePageSchema,
     NetworkPageSchema,
     StoredSchema,
     TelemetrySchema,
@@ -75,6 +76,16 @@ def list_alerts(session: Session, query: dict[str, Any]) -> Any:
 def list_templates(session: Session, query: dict[str, Any]) -> Any:
     """The template library."""
     return listing.templates(session, query)
+
+
+@blp.route("/images", "listImages")
+@requires(*EVERYBODY)
+@blp.arguments(PageQuery, location="query")
+@reading
+@blp.response(200, ImagePageSchema)
+def list_images(session: Session, query: dict[str, Any]) -> Any:
+    """The operating-system images that templates name, by their digests."""
+    return listing.images(session, query)
 
 
 @blp.route("/networks", "listNetworks")

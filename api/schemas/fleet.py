@@ -1,4 +1,4 @@
-"""The fleet as a whole: freeze, figures, alerts, templates, networks."""
+"""The fleet as a whole: freeze, figures, alerts, templates, images, networks."""
 
 from __future__ import annotations
 
@@ -78,6 +78,16 @@ class TemplateSchema(Answer):
     created_at = fields.AwareDateTime(required=True)
 
 
+class ImageSchema(Answer):
+    id = fields.String(required=True)
+    url = fields.String(required=True)
+    sha256 = fields.String(required=True)
+    signature = fields.String(required=True, allow_none=True)
+    os = fields.String(required=True, allow_none=True)
+    driver_version = fields.String(required=True, allow_none=True)
+    created_at = fields.AwareDateTime(required=True)
+
+
 class NetworkSchema(Answer):
     id = fields.String(required=True)
     name = fields.String(required=True)
@@ -91,4 +101,5 @@ class NetworkSchema(Answer):
 
 AlertPageSchema = page_of(AlertSchema, "AlertPage")
 TemplatePageSchema = page_of(TemplateSchema, "TemplatePage")
+ImagePageSchema = page_of(ImageSchema, "ImagePage")
 NetworkPageSchema = page_of(NetworkSchema, "NetworkPage")

@@ -75,6 +75,7 @@ EXPECTED: dict[str, tuple[frozenset[str], bool]] = {
     "storeTelemetry": (STAFF, False),
     "listAlerts": (READERS, False),
     "listTemplates": (ALL, False),
+    "listImages": (ALL, False),
     "listNetworks": (READERS, False),
 }
 PUBLIC = {

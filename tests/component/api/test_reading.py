@@ -10,6 +10,7 @@ from flask import Flask
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from api.records import record
+from fleet.models import Image
 from fleet.operations import timeline
 from tests.component.api.support import WISH, Caller, problem
 
@@ -124,6 +125,9 @@ def test_a_round_of_a_large_fleet_fits_in_one_request(automation: Caller, fleet:
 def test_templates_networks_and_events(user: Caller, auditor: Caller, app: Flask, fleet: list[str]) -> None:
     assert {"ubuntu-24.04", "secure-erase"} <= set(items(user.get("/templates")))
     assert "provisioning" in items(auditor.get("/networks"))
+    with record(app).transaction() as session:
+        session.add(Image(url="http://images.example.net/ubuntu.img.gz", sha256="a" * 64, os="ubuntu 24.04"))
+    assert items(user.get("/images"), "sha256") == ["a" * 64]
     accepted = user.post("/gpu/allocate", WISH).json or {}
     with record(app).transaction() as session:
         timeline.store(session, accepted["workflow_id"], 1, [{"counter": n, "event": "runner_on_ok"} for n in range(3)])
@@ -200,7 +204,7 @@ def test_the_openapi_document_is_one_and_names_everything(anybody: Caller, app: 
     ]
     assert document["paths"]["/api/v1/auth/refresh"]["post"]["security"] == [{"bearer": []}]
     names = [operation["operationId"] for operation in operations]
-    assert len(names) == len(set(names)) == 63
+    assert len(names) == len(set(names)) == 64
     for operation in operations:
         assert operation["summary"], operation["operationId"]
         assert "default" in operation["responses"]
