@@ -97,12 +97,16 @@ def test_a_pattern_that_matches_no_server_is_a_failure_that_says_so(site: Site, 
     assert "No server of the inventory matches target=gpu-9999" in done.stdout
 
 
-def test_racks_are_switched_one_after_the_other(site: Site) -> None:
+@pytest.mark.parametrize("forks", ["1", "5"])
+def test_racks_are_switched_one_after_the_other(site: Site, forks: str) -> None:
+    """Also where there are more servers than forks, and those that come first are of the last rack."""
     racks = [{"name": "gpu-001", "rack": "r02"}, {"name": "gpu-002", "rack": "r01"}]
     site.client.request("POST", "/api/v1/servers", body={"servers": racks})
     site.playbook("power.yml", "-e", "target=all", "-e", "state=off")
     before = site.mark()
-    site.playbook("power.yml", "-e", "target=all", "-e", "state=on", "-e", "stagger_s=4", "-e", "at_once=4")
+    site.playbook(
+        "power.yml", "-e", "target=all", "-e", "state=on", "-e", "stagger_s=4", "-e", "at_once=4", "--forks", forks
+    )
     ordered = [entry for entry in site.log(None, before) if entry["action"] == "power.on"]
     assert [entry["machine"] for entry in ordered] == ["gpu-002", "gpu-001"], "by rack, not by name"
     first, second = (datetime.fromisoformat(entry["at"]) for entry in ordered)

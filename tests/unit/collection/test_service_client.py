@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 import subprocess
 import sys
@@ -32,6 +33,18 @@ def test_calls_share_one_connection(talk: Any) -> None:
     for _ in range(3):
         list(client.alerts())
     assert len({exchange.client_port for exchange in asked}) == 1
+
+
+def test_a_connection_that_ended_while_it_was_idle_costs_a_write_nothing(talk: Any) -> None:
+    client = talk.client()
+    talk.expect("GET", "/api/v1/users/profile", answer={"id": "usr_1"})
+    client.profile()
+    ours, theirs = socket.socketpair()
+    client._connection.sock.close()
+    client._connection.sock = ours
+    theirs.close()
+    talk.expect("POST", "/api/v1/servers", answer={"created": 1})
+    assert client.request("POST", "/api/v1/servers", body={"servers": []}) == {"created": 1}
 
 
 def test_a_list_is_read_to_its_end(talk: Any) -> None:

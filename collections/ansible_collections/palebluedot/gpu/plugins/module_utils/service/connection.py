@@ -12,6 +12,7 @@ import contextlib
 import http.client
 import json
 import random
+import select
 import ssl
 import time
 from collections.abc import Iterator, Mapping
@@ -189,6 +190,9 @@ class Connection:
         self, method: str, path: str, payload: bytes | None, headers: dict[str, str], deadline: float
     ) -> tuple[int, http.client.HTTPMessage, bytes]:
         """Send one request and read its answer; OSError and HTTPException pass through."""
+        kept = self._connection.sock if self._connection is not None else None
+        if kept is not None and select.select([kept], [], [], 0)[0]:
+            self.close()  # the service ended it while it was idle; found out by a POST, it would not be sent again
         if self._connection is None:
             self._connection = self._connect(_remaining(deadline))
         connection = self._connection
