@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.base import Refused
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.base import PowerAction, Refused
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.connect import open_bmc
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.operations import bmc_power as power
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish import power as redfish_power
 from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import (
@@ -195,6 +196,28 @@ def test_a_warm_boot(
     monkeypatch.setattr("time.sleep", lambda seconds: None)
     server.set("reset")
     assert server.kinds == kinds
+
+
+@pytest.mark.parametrize(
+    ("vendor", "system", "seconds"),
+    [
+        ("HPE", {}, 15),
+        ("Lenovo", {"Model": "ThinkSystem SR675 V3"}, 10),
+        ("Dell", {}, 5),
+        ("Contoso", {}, 0),
+    ],
+)
+def test_power_stays_off_for_as_long_as_the_product_wants(
+    start_replay: Any, vendor: str, system: dict[str, Any], seconds: float
+) -> None:
+    server = Server(start_replay, vendor, offered=["On", "ForceOff"])
+    server.system |= system
+    slept: list[tuple[float, list[str]]] = []
+    with open_bmc(server.bmc.params()) as bmc:
+        bmc.sleep = lambda pause: slept.append((pause, [*server.kinds]))
+        bmc.set_power(PowerAction.CYCLE, wait_timeout=60)
+    assert server.kinds == ["ForceOff", "On"]
+    assert sum(pause for pause, kinds in slept if kinds == ["ForceOff"]) == seconds
 
 
 # -- the mains
