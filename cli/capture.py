@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import warnings
 from pathlib import Path
 
 import click
-import requests
+from urllib3.exceptions import InsecureRequestWarning
 
 from cli import console
 from cli.paths import data_dir
@@ -63,9 +64,9 @@ def capture(
     password = os.environ.get("PALEBLUEDOT_BMC_PASSWORD") or click.prompt("Password", hide_input=True)
     kept = data_dir() / "captures" / re.sub(r"[^A-Za-z0-9.-]", "_", f"{address}-{port}")
     host = f"[{address}]" if ":" in address else address
-    if insecure:
-        requests.packages.urllib3.disable_warnings()  # type: ignore[attr-defined]
-    with console.out.status("") as status:
+    with console.out.status("") as status, warnings.catch_warnings():
+        if insecure:  # the user asked for it; every request would say so again
+            warnings.simplefilter("ignore", InsecureRequestWarning)
         walk = Walk(
             f"https://{host}:{port}",
             username,

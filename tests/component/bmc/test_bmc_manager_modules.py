@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
+from tests.component.bmc.playing import both_ways, play
 
-ROOT = Path(__file__).resolve().parents[3]
 SECRET, ROTATED = "Monitoring-Secret.1", "Rotated-Secret.16"
 IMAGE = "http://192.0.2.1/rescue.iso"
 
@@ -67,37 +63,11 @@ PLAY = """
 """
 
 
-@pytest.mark.parametrize("in_worker", [True, False], ids=["in the worker", "as a real module"])
+@both_ways
 def test_a_playbook_checks_applies_and_repeats(lab_bmc: Any, tmp_path: Path, in_worker: bool) -> None:
-    params, kept = lab_bmc.params(), tmp_path / "kept.json"
-    (tmp_path / "play.yml").write_text(PLAY)
-    host = {name: params[name] for name in ("bmc_address", "bmc_port", "bmc_ca_path")}
-    host |= {"kept": str(kept), "ansible_connection": "local", "ansible_python_interpreter": sys.executable}
-    (tmp_path / "hosts.json").write_text(json.dumps({"all": {"hosts": {"dgx-01": {**host, "secret": SECRET}}}}))
+    params = lab_bmc.params()
     own = params["bmc_username"]
-    done = subprocess.run(
-        [
-            Path(sys.executable).with_name("ansible-playbook"),
-            "-vv",
-            "-i",
-            tmp_path / "hosts.json",
-            tmp_path / "play.yml",
-        ],
-        cwd=tmp_path,
-        env={
-            **os.environ,
-            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
-            "ANSIBLE_LOCAL_TEMP": str(tmp_path / "tmp"),
-            "PALEBLUEDOT_INPROC": "1" if in_worker else "0",
-            "LAB_BMC": f"{own}:{params['bmc_password']}",
-            "LAB_ROTATED": f"{own}:{ROTATED}",
-        },
-        capture_output=True,
-        text=True,
-        timeout=240,
-    )
-    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-1000:]
-    results = json.loads(kept.read_text())
+    results, printed = play(lab_bmc, tmp_path, PLAY, in_worker, {"secret": SECRET}, {"LAB_ROTATED": f"{own}:{ROTATED}"})
     for name in ("user", "media", "network", "rotated"):
         assert results[name]["changed"] and not results[f"{name}_again"]["changed"], name
     for name in ("user", "network"):
@@ -109,6 +79,6 @@ def test_a_playbook_checks_applies_and_repeats(lab_bmc: Any, tmp_path: Path, in_
     assert error["code"] == "password_not_allowed" and "13 to 20" in error["answer"]
     accounts = lab_bmc.machine.bmc.accounts
     assert accounts.check("monitoring", SECRET) and accounts.check(own, ROTATED)
-    said = done.stdout + done.stderr + kept.read_text()
+    said = printed + json.dumps(results)
     assert not [secret for secret in (ROTATED, params["bmc_password"]) if secret in said]
     assert SECRET not in json.dumps({name: value for name, value in results.items() if name.startswith("user")})

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from lab.firmware import make_image
+from tests.component.bmc.playing import both_ways, play
 
-ROOT = Path(__file__).resolve().parents[3]
 M2 = ["NVMe_Device0_NSID1", "NVMe_Device1_NSID1"]
 TASKS: dict[str, dict[str, Any]] = {
     "firmware_info": {"targets": ["HostBMC_0"]},
@@ -25,7 +20,7 @@ TASKS: dict[str, dict[str, Any]] = {
 }
 
 
-def play() -> list[dict[str, Any]]:
+def playbook() -> list[dict[str, Any]]:
     """Each module planned, done and repeated."""
     tasks: list[dict[str, Any]] = []
     for name, options in TASKS.items():
@@ -51,32 +46,11 @@ def play() -> list[dict[str, Any]]:
     ]
 
 
-@pytest.mark.parametrize("in_worker", [True, False], ids=["in the worker", "as a real module"])
+@both_ways
 def test_each_module_plans_what_it_does_and_repeats_nothing(lab_bmc: Any, tmp_path: Path, in_worker: bool) -> None:
-    image, kept = tmp_path / "bmc.fwpkg", tmp_path / "kept.json"
+    image = tmp_path / "bmc.fwpkg"
     image.write_bytes(make_image({"HostBMC_0": "24.01.05"}))
-    (tmp_path / "play.yml").write_text(json.dumps(play()))
-    params = lab_bmc.params()
-    host = {name: params[name] for name in ("bmc_address", "bmc_port", "bmc_ca_path")}
-    host |= {"image": str(image), "kept": str(kept), "ansible_connection": "local"}
-    host["ansible_python_interpreter"] = sys.executable
-    (tmp_path / "hosts.json").write_text(json.dumps({"all": {"hosts": {"dgx-01": host}}}))
-    done = subprocess.run(
-        [Path(sys.executable).with_name("ansible-playbook"), "-i", tmp_path / "hosts.json", tmp_path / "play.yml"],
-        cwd=ROOT,
-        env={
-            **os.environ,
-            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
-            "ANSIBLE_LOCAL_TEMP": str(tmp_path / "tmp"),
-            "PALEBLUEDOT_INPROC": "1" if in_worker else "0",
-            "LAB_BMC": f"{params['bmc_username']}:{params['bmc_password']}",
-        },
-        capture_output=True,
-        text=True,
-        timeout=280,
-    )
-    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-1000:]
-    results = json.loads(kept.read_text())
+    results, _printed = play(lab_bmc, tmp_path, json.dumps(playbook()), in_worker, {"image": str(image)})
     for name in TASKS:
         changes = name != "firmware_info"
         assert results[f"{name}_planned"]["changed"] is changes, name

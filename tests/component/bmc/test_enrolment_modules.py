@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-ROOT = Path(__file__).resolve().parents[3]
+from tests.component.bmc.playing import both_ways, play
 
 PLAY = """
-- hosts: localhost
-  connection: local
+- hosts: all
   gather_facts: false
-  vars:
-    ansible_python_interpreter: "{{ ansible_playbook_python }}"
   tasks:
     - name: scan
       palebluedot.gpu.bmc_discover:
-        addresses: ["127.0.0.1:{{ port }}"]
+        addresses: ["{{ bmc_address }}:{{ bmc_port }}"]
         ipmi: false
       register: scan
     - name: a public range
@@ -31,8 +23,8 @@ PLAY = """
       ignore_errors: true
     - name: planned
       palebluedot.gpu.bmc_bootstrap: &first
-        bmc_address: 127.0.0.1
-        bmc_port: "{{ port }}"
+        bmc_address: "{{ bmc_address }}"
+        bmc_port: "{{ bmc_port }}"
         bmc_fingerprint: "{{ scan.found[0].fingerprint }}"
         credentials:
           - {username: "{{ username }}", password: "{{ lookup('ansible.builtin.env', 'LABEL') }}"}
@@ -51,8 +43,8 @@ PLAY = """
       register: again
     - name: what was made opens the BMC
       palebluedot.gpu.bmc_info:
-        bmc_address: 127.0.0.1
-        bmc_port: "{{ port }}"
+        bmc_address: "{{ bmc_address }}"
+        bmc_port: "{{ bmc_port }}"
         bmc_fingerprint: "{{ scan.found[0].fingerprint }}"
         bmc_username: "{{ (lookup('ansible.builtin.file', folder + '/bmc.json') | from_json).confirmed.username }}"
         bmc_password: "{{ (lookup('ansible.builtin.file', folder + '/bmc.json') | from_json).confirmed.password }}"
@@ -62,35 +54,16 @@ PLAY = """
       ansible.builtin.copy:
         content: "{{ {'scan': scan, 'public': public, 'planned': planned, 'made': made, 'again': again,
                       'info': info} | to_json }}"
-        dest: "{{ folder }}/kept.json"
+        dest: "{{ kept }}"
         mode: "0600"
 """
 
 
-@pytest.mark.parametrize("in_worker", [True, False], ids=["in the worker", "as a real module"])
+@both_ways
 def test_a_bmc_is_found_and_made_ours(lab_bmc: Any, tmp_path: Path, in_worker: bool) -> None:
-    (tmp_path / "play.yml").write_text(PLAY)
     config = lab_bmc.machine.config
-    variables = {"port": lab_bmc.bmc.port, "username": config.bmc_username, "folder": str(tmp_path)}
-    done = subprocess.run(
-        [
-            Path(sys.executable).with_name("ansible-playbook"),
-            *("-vv", "-i", "localhost,", "-e", json.dumps(variables), tmp_path / "play.yml"),
-        ],
-        cwd=ROOT,
-        env={
-            **os.environ,
-            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
-            "ANSIBLE_LOCAL_TEMP": str(tmp_path / "tmp"),
-            "PALEBLUEDOT_INPROC": "1" if in_worker else "0",
-            "LABEL": config.bmc_password,
-        },
-        capture_output=True,
-        text=True,
-        timeout=240,
-    )
-    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-1000:]
-    kept = json.loads((tmp_path / "kept.json").read_text())
+    variables = {"username": config.bmc_username, "folder": str(tmp_path)}
+    kept, printed = play(lab_bmc, tmp_path, PLAY, in_worker, variables, {"LABEL": config.bmc_password})
     assert kept["scan"]["counts"]["redfish"] == 1 and kept["scan"]["found"][0]["vendor"] == "AMI"
     assert kept["public"]["error"]["code"] == "public_range"
     assert kept["planned"]["changed"] and kept["planned"]["diff"] == kept["made"]["diff"]
@@ -100,4 +73,4 @@ def test_a_bmc_is_found_and_made_ours(lab_bmc: Any, tmp_path: Path, in_worker: b
     assert lab_bmc.sessions() == 0
     secret = json.loads((tmp_path / "bmc.json").read_text())["confirmed"]["password"]
     for word in (secret, config.bmc_password):
-        assert word not in done.stdout + done.stderr + json.dumps(kept)
+        assert word not in printed + json.dumps(kept)

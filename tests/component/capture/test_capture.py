@@ -273,16 +273,18 @@ def test_a_wrong_login_is_tried_once(replays: Replays, tmp_path: Path) -> None:
     assert len(replayed.bmc.requests("POST")) == 1
 
 
+@pytest.mark.parametrize("checked", [True, False], ids=["certificate checked", "insecure"])
 def test_the_command_writes_a_directory_that_the_replay_command_takes(
-    replays: Replays, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    replays: Replays, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, checked: bool
 ) -> None:
     replayed = replays.start(Tree(small.files()))
     monkeypatch.setenv("PALEBLUEDOT_DATA_DIR", str(tmp_path / "data"))
     argv = [*CLI, "--address", "127.0.0.1", "--port", str(replayed.bmc.port), "--username", "opsadmin"]
     monkeypatch.setenv("PALEBLUEDOT_BMC_PASSWORD", PASSWORD)
-    argv += ["--ca-path", str(replays.ca_path), "--no-ipmi", str(tmp_path / "out")]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=60)
+    argv += ["--ca-path", str(replays.ca_path)] if checked else ["--insecure"]
+    done = subprocess.run([*argv, "--no-ipmi", str(tmp_path / "out")], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
+    assert "Warning" not in done.stderr, "who says --insecure is not told at each request"
     assert "palebluedot lab replay" in done.stdout
     assert len(list(Tree.read(tmp_path / "out"))) == len(list(Tree(small.files())))
     left = [file for file in (tmp_path / "data").rglob("*") if file.is_file()] if (tmp_path / "data").exists() else []

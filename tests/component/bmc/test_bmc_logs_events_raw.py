@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-ROOT = Path(__file__).resolve().parents[3]
+from tests.component.bmc.playing import both_ways, play
 
 PLAY = """
 - hosts: all
@@ -92,37 +87,11 @@ PLAY = """
 """
 
 
-def play(lab_bmc: Any, folder: Path, in_worker: bool) -> tuple[dict[str, Any], str]:
-    """Run PLAY against a lab BMC; its registered results and everything it printed."""
-    kept = folder / "kept.json"
-    (folder / "play.yml").write_text(PLAY)
-    params = lab_bmc.params()
-    host = {name: params[name] for name in ("bmc_address", "bmc_port", "bmc_ca_path")}
-    host |= {"kept": str(kept), "ansible_connection": "local", "ansible_python_interpreter": sys.executable}
-    (folder / "hosts.json").write_text(json.dumps({"all": {"hosts": {"dgx-01": host}}}))
-    done = subprocess.run(
-        [Path(sys.executable).with_name("ansible-playbook"), "-vvv", "-i", folder / "hosts.json", folder / "play.yml"],
-        cwd=ROOT,
-        env={
-            **os.environ,
-            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
-            "ANSIBLE_LOCAL_TEMP": str(folder / "tmp"),
-            "PALEBLUEDOT_INPROC": "1" if in_worker else "0",
-            "LAB_BMC": f"{params['bmc_username']}:{params['bmc_password']}",
-        },
-        capture_output=True,
-        text=True,
-        timeout=240,
-    )
-    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-1000:]
-    return json.loads(kept.read_text()), done.stdout + done.stderr
-
-
-@pytest.mark.parametrize("in_worker", [True, False], ids=["in the worker", "as a real module"])
+@both_ways
 def test_a_playbook_checks_applies_and_repeats(lab_bmc: Any, tmp_path: Path, in_worker: bool) -> None:
     machine = lab_bmc.machine
     lab_bmc._loop.call(lambda: machine.xid(machine.gpus[3], 79, "pid=7"))
-    results, printed = play(lab_bmc, tmp_path, in_worker)
+    results, printed = play(lab_bmc, tmp_path, PLAY, in_worker)
     assert results["power"]["changed"] and results["power"]["staggered_s"] == 0.2
     assert results["mains"]["error"]["code"] == "unsupported"
     (xid,) = [entry["xid"] for entry in results["logs"]["entries"] if entry["log"] == "xid"]
