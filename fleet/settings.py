@@ -43,7 +43,6 @@ class Settings(BaseSettings):
     )
     erase_template: str = Field(default="secure-erase", description="template of release and clean workflows")
 
-    bmc_interval_s: float = 30
     collect_interval_s: float = 30
     dispatcher_poll_s: float = 0.2
     launcher_slots: int = 8

@@ -167,11 +167,6 @@ class LabConfig:
     def tenant_networks(self) -> tuple[Network, ...]:
         return tuple(network for network in self.networks if network.purpose == "tenant")
 
-    @property
-    def boot_vlans(self) -> frozenset[int]:
-        """VLANs that carry boot services: provisioning and quarantine."""
-        return frozenset(n.vlan for n in self.networks if n.purpose in ("provisioning", "quarantine"))
-
 
 def make_config(
     directory: Path,

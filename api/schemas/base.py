@@ -10,7 +10,6 @@ from marshmallow import EXCLUDE, RAISE, Schema, fields, validate
 # Bounds of what a request may hold. The database's integers have 64 bits; nobody needs near as much.
 LARGEST_INTEGER = 2**31 - 1
 NAME_LENGTH = 128  # as in the record
-TEXT_LENGTH = 4096
 PAGE_LIMIT = 200
 PAGE_DEFAULT = 50
 

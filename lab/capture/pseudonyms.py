@@ -13,7 +13,6 @@ import ipaddress
 import json
 import re
 import secrets
-from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -383,10 +382,3 @@ def _alike(character: str, byte: int) -> str:
         other = _LETTERS[byte % 26]
         return other.upper() if character.isupper() else other
     return character
-
-
-def learn_all(pseudonyms: Pseudonyms, bodies: Iterable[Any], say: Callable[[], None] = lambda: None) -> None:
-    """Learn from everything before anything is written."""
-    for body in bodies:
-        pseudonyms.learn(body)
-        say()

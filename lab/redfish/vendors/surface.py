@@ -23,7 +23,6 @@ class Surface:
 
     name = "ami"
     session_timeout_s: float = 30  # DGX H100 SessionService
-    session_limits = (30, 86400)  # DSP0268, SessionService.SessionTimeout
     max_sessions = 16
     login_refuses_basic = False  # a POST of Sessions that also carries basic credentials is refused
     idle_reset_s: float | None = None  # a connection unused for that long is reset instead of answered

@@ -14,7 +14,6 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
 USERNAME, PASSWORD = "admin", "correct horse"
@@ -37,17 +36,6 @@ class Reply:
 
 
 Responder = Callable[[Asked], Reply | None]
-
-
-class Folder:
-    """A capture in the DMTF mockup layout, read when asked."""
-
-    def __init__(self, root: Path) -> None:
-        self._root = root
-
-    def get(self, path: str) -> dict[str, Any] | None:
-        file = self._root / path.strip("/") / "index.json"
-        return json.loads(file.read_text()) if file.is_file() else None
 
 
 class Replay:

@@ -50,9 +50,6 @@ class Ran:
         line = self.lines[number]
         return {**line["result"], "failed": line["outcome"] != "ok"}
 
-    def by_host(self) -> dict[str, dict[str, Any]]:
-        return {line["host"]: line["result"] for line in self.lines}
-
 
 @dataclass
 class Playbooks:

@@ -13,7 +13,7 @@ import pytest
 from cli.main import cli
 
 ROOT = Path(__file__).resolve().parents[3]
-PAGES = ["README.md", "CONTRIBUTING.md", "docs/tour.md"]
+PAGES = sorted(str(page.relative_to(ROOT)) for page in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 
 
 def blocks(text: str) -> str:
@@ -22,19 +22,28 @@ def blocks(text: str) -> str:
     return "\n".join([*fence.findall(text), *re.findall(r"`([^`\n]+)`", fence.sub("", text))])
 
 
+def targets_of(page: str) -> set[str]:
+    return set(re.findall(r"\bmake ([a-z-]+)", blocks((ROOT / page).read_text())))
+
+
+def commands_of(page: str) -> list[str]:
+    return re.findall(r"(?:^|[ (])palebluedot ((?:[a-z]|--).*)", blocks((ROOT / page).read_text()), re.M)
+
+
+def test_the_pages_are_looked_into() -> None:
+    assert {"README.md", "CONTRIBUTING.md", "docs/tour.md"} <= {page for page in PAGES if targets_of(page)}
+    assert {"README.md", "docs/tour.md", "docs/first-ten-servers.md"} <= {page for page in PAGES if commands_of(page)}
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_every_make_target_exists(page: str) -> None:
     targets = set(re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(), re.M))
-    named = set(re.findall(r"\bmake ([a-z-]+)", blocks((ROOT / page).read_text())))
-    assert named
-    assert named <= targets
+    assert targets_of(page) <= targets
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/tour.md", "docs/first-ten-servers.md"])
+@pytest.mark.parametrize("page", PAGES)
 def test_every_command_exists_with_its_options(page: str) -> None:
-    lines = re.findall(r"(?:^|[ (])palebluedot ((?:[a-z]|--).*)", blocks((ROOT / page).read_text()), re.M)
-    assert lines
-    for line in lines:
+    for line in commands_of(page):
         words = re.split(r"\s*(?:#|\||&&|;)", line)[0].split()
         command: click.Command = cli
         for word in list(words):
@@ -47,14 +56,14 @@ def test_every_command_exists_with_its_options(page: str) -> None:
         assert {word for word in words if word.startswith("--")} <= known, line
 
 
-@pytest.mark.parametrize("page", [*PAGES, "docs/first-ten-servers.md"])
+@pytest.mark.parametrize("page", PAGES)
 def test_every_link_leads_somewhere(page: str) -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", (ROOT / page).read_text()):
         assert "://" in target or ((ROOT / page).parent / target).exists(), target
 
 
 def test_every_playbook_exists() -> None:
-    for page in [*PAGES, "docs/first-ten-servers.md"]:
+    for page in PAGES:
         for name in re.findall(r"playbooks/([a-z_]+\.yml)", (ROOT / page).read_text()):
             assert (ROOT / "playbooks" / name).exists(), name
 

@@ -24,7 +24,6 @@ def test_a_call_carries_the_token_and_the_protocol(talk: Any) -> None:
     assert client.profile() == {"id": "usr_1"}
     assert asked.seen_headers["Authorization"] == "Bearer t0ken"
     assert asked.seen_headers["X-Palebluedot-Protocol"] == "1"
-    assert client.service_protocol == 1
 
 
 def test_calls_share_one_connection(talk: Any) -> None:

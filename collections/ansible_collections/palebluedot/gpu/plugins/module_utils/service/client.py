@@ -37,17 +37,9 @@ class ServiceClient(Connection):
         """Forget a public key."""
         self.request("DELETE", f"{BASE}/ssh-keys/{_segment(key_id)}")
 
-    def tokens(self) -> list[Json]:
-        """The user's API tokens, without their secrets."""
-        return list(self.items(f"{BASE}/tokens"))
-
     def mint_token(self, name: str, expires_in_s: int | None = None) -> Json:
         """A new API token: ``id`` and ``token`` (shown once)."""
         return self._post("/tokens", {"name": name, "expires_in_s": expires_in_s})
-
-    def revoke_token(self, token_id: str) -> None:
-        """End an API token."""
-        self.request("DELETE", f"{BASE}/tokens/{_segment(token_id)}")
 
     # -- allocations ---------------------------------------------------------------------------------------------
 
@@ -82,14 +74,6 @@ class ServiceClient(Connection):
     def gpu_status(self, gpu_id: str) -> Json:
         """One GPU: its server, state, allocation and latest figures."""
         return self._get(f"/gpu/{_segment(gpu_id)}/status")
-
-    def templates(self) -> list[Json]:
-        """The template library."""
-        return list(self.items(f"{BASE}/templates"))
-
-    def networks(self) -> list[Json]:
-        """The networks."""
-        return list(self.items(f"{BASE}/networks"))
 
     # -- servers -------------------------------------------------------------------------------------------------
 
@@ -185,11 +169,6 @@ class ServiceClient(Connection):
         """Racks, NVLink domains, switch ports, and what contradicts itself."""
         return self._get("/topology")
 
-    def store_neighbors(self, switch: str, ports: list[Json]) -> Json:
-        """What a switch hears over LLDP: ``[{interface, macs}]``."""
-        answer: Json = self.request("PUT", f"{BASE}/switches/{_segment(switch)}/neighbors", body={"ports": ports})
-        return answer
-
     # -- the fleet as a whole ------------------------------------------------------------------------------------
 
     def freeze(self) -> Json:
@@ -210,10 +189,6 @@ class ServiceClient(Connection):
     def workflow(self, workflow_id: str) -> Json:
         """One workflow with its steps."""
         return self._get(f"/workflows/{_segment(workflow_id)}")
-
-    def workflow_events(self, workflow_id: str, **filters: Any) -> Iterator[Json]:
-        """Decoration from the launcher."""
-        return self.items(f"{BASE}/workflows/{_segment(workflow_id)}/events", **filters)
 
     def claim(self, workflow_id: str, claimant: str, *, takeover_fence: int | None = None) -> Json:
         """Claim a workflow: ``{workflow_id, fence, attempt}``.
@@ -262,10 +237,6 @@ class ServiceClient(Connection):
     def alerts(self, **filters: Any) -> Iterator[Json]:
         """Alerts."""
         return self.items(f"{BASE}/alerts", **filters)
-
-    def healthz(self) -> Json:
-        """Whether the process lives."""
-        return self._get("/healthz")
 
     def readyz(self) -> Json:
         """Whether the service can work; an error when it cannot."""

@@ -104,7 +104,6 @@ class Connection:
         self.url = url.rstrip("/")
         self.timeout = timeout
         self._patient = patient
-        self.service_protocol: int | None = None
         self._scheme = parts.scheme
         self._host = parts.hostname
         self._port = parts.port
@@ -265,7 +264,6 @@ class Connection:
                 again = failure.retryable and (idempotent or unsent) and time.monotonic() < deadline
                 cause: Exception | None = problem
             else:
-                self._note_protocol(received)
                 if 200 <= status < 300:
                     return _decode(content, tried, self._netloc(), status)
                 if status == 401 and not renewed and self._renew(deadline):
@@ -285,11 +283,6 @@ class Connection:
 
     def _netloc(self) -> str:
         return urlsplit(self.url).netloc
-
-    def _note_protocol(self, received: http.client.HTTPMessage) -> None:
-        number = received.get("X-Palebluedot-Protocol")
-        if number and number.isdigit():
-            self.service_protocol = int(number)
 
     def _renew(self, deadline: float) -> bool:
         """Try to get another token after a 401: the file may hold a newer one, a login may be refreshed."""
@@ -334,11 +327,6 @@ class Connection:
         self._token = answer["access_token"]
         self._refresh_token = answer.get("refresh_token")
         return answer
-
-    def logout(self) -> None:
-        """Revoke the token in hand."""
-        self.request("POST", f"{BASE}/auth/logout")
-        self._token = self._refresh_token = None
 
 
 def _remaining(deadline: float) -> float:
