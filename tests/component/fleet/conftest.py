@@ -11,11 +11,16 @@ import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import create_engine, text
 
 from fleet import db, settings
+from fleet.actor import SYSTEM
+from fleet.enrolment import expected, rules
+from fleet.operations import register
+from tests.component.fleet.enrolled import OPERATOR, RULES
 from tests.component.fleet.support import Site, build, users_of, write_roles, write_templates
 
 BACKENDS = ("sqlite", "postgresql")
@@ -147,3 +152,28 @@ def fleet(site: settings.Settings, backend: Backend) -> Iterator[Site]:
     yield users_of(record)
     record.dispose()
     backend.drop(url)
+
+
+@pytest.fixture
+def site_with(fleet: Site) -> Callable[..., Site]:
+    """A new enrolled server `new` (rack r9, unit 10), with rules and a delivery list where wanted."""
+
+    def make(content: str | None = RULES, machines: list[dict[str, Any]] | None = None) -> Site:
+        with fleet.database.transaction() as session:
+            register.import_fleet(
+                session,
+                SYSTEM,
+                {
+                    "servers": [
+                        {"name": "new", "bmc_address": "192.0.2.99", "rack": "r9", "rack_unit": 10, "memory_gb": 2048,
+                         "nics": [{"mac": "02:00:00:00:0b:01"}], "disks": ["/dev/nvme0n1"]}
+                    ]
+                },
+            )  # fmt: skip
+            if content is not None:
+                rules.store(session, OPERATOR, content)
+        if machines is not None:
+            expected.load(fleet.database, SYSTEM, machines)
+        return fleet
+
+    return make
