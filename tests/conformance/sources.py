@@ -18,7 +18,6 @@ from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.ipmi.pool impo
 
 from lab.clock import Clock
 from lab.config import DELAYS, VENDORS, make_config
-from lab.disk import Disk
 from lab.faults import FaultSet
 from lab.firmware import make_image
 from lab.log import WriteLog
@@ -29,6 +28,7 @@ from lab.redfish.vendors import vendor as surface
 from lab.replay import Tree
 from tests.conformance.operations import Subject
 from tests.support.replaying import Replayed, Replays, capture_path
+from tests.support.surroundings import Surroundings
 
 
 @dataclass(frozen=True)
@@ -126,37 +126,6 @@ def _capture(name: str, vendor: str, title: str) -> Source:
 # -- the lab
 
 
-class _Surroundings:
-    """A boot network that serves everybody, and an operating system that only runs."""
-
-    async def netboot(self, machine: Machine) -> bool:
-        return True
-
-    async def run_agent(self, machine: Machine) -> str:
-        await asyncio.Event().wait()
-        return "halt"
-
-    async def metadata(self, machine: Machine) -> dict[str, Any] | None:
-        return None
-
-    def vlan(self, machine: Machine) -> int | None:
-        return 100
-
-    def boot_network(self, machine: Machine) -> bool:
-        return True
-
-    def tenant_vlan_of(self, address: str) -> int | None:
-        return None
-
-    async def run(self, machine: Machine, disk: Disk, started: Callable[[], None]) -> str:
-        started()
-        await asyncio.Event().wait()
-        return "halt"
-
-    async def stop(self, machine: Machine) -> None:
-        return None
-
-
 @contextmanager
 def _loop() -> Iterator[Callable[[Coroutine[Any, Any, Any]], Any]]:
     loop = asyncio.new_event_loop()
@@ -178,7 +147,7 @@ _SEEN = replace(DELAYS["none"], power_s=0.05, bmc_reset_s=2.0)
 def lab_machine(vendor: str, ipmi: bool = False) -> Iterator[Subject]:
     with tempfile.TemporaryDirectory() as name, _loop() as run:
         folder = Path(name)
-        around: Any = _Surroundings()
+        around = Surroundings()
         ca = CertificateAuthority()
         (folder / "ca.pem").write_bytes(ca.pem)
 

@@ -21,13 +21,13 @@ from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.ipmi.pool impo
 
 from lab.clock import Clock
 from lab.config import DELAYS, make_config
-from lab.disk import Disk
 from lab.faults import FaultSet
 from lab.log import WriteLog
 from lab.machine import Machine, World
 from lab.pki import CertificateAuthority
 from lab.redfish.managers import restart
 from lab.redfish.service import RedfishBmc
+from tests.support.surroundings import Surroundings
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -194,37 +194,6 @@ class Loop:
         self.loop.close()
 
 
-class _Surroundings:
-    """A boot network that serves everybody, and an operating system that only runs."""
-
-    async def netboot(self, machine: Machine) -> bool:
-        return True
-
-    async def run_agent(self, machine: Machine) -> str:
-        await asyncio.Event().wait()
-        return "halt"
-
-    async def metadata(self, machine: Machine) -> dict[str, Any] | None:
-        return None
-
-    def vlan(self, machine: Machine) -> int | None:
-        return 100
-
-    def boot_network(self, machine: Machine) -> bool:
-        return True
-
-    def tenant_vlan_of(self, address: str) -> int | None:
-        return None
-
-    async def run(self, machine: Machine, disk: Disk, started: Callable[[], None]) -> str:
-        started()
-        await asyncio.Event().wait()
-        return "halt"
-
-    async def stop(self, machine: Machine) -> None:
-        return None
-
-
 class LabBmc:
     """One lab machine and its Redfish BMC."""
 
@@ -325,7 +294,7 @@ def start_lab(tmp_path: Path) -> Iterator[Callable[..., LabBmc]]:
         loop = Loop()
         folder = tmp_path / f"lab-{len(stops)}"
         folder.mkdir()
-        around: Any = _Surroundings()
+        around = Surroundings()
         ca = CertificateAuthority()
         ca_path = folder / "ca.pem"
         ca_path.write_bytes(ca.pem)

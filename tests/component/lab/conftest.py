@@ -12,13 +12,13 @@ import pytest
 
 from lab.clock import Clock
 from lab.config import DELAYS, make_config
-from lab.disk import Disk
 from lab.faults import FaultSet
 from lab.log import WriteLog
 from lab.machine import Machine, World
 from lab.pki import CertificateAuthority
 from lab.redfish.service import RedfishBmc
 from tests.component.lab.vendors import Bmc
+from tests.support.surroundings import Surroundings
 
 Result = TypeVar("Result")
 
@@ -50,43 +50,6 @@ class Loop:
         self.loop.close()
 
 
-class BootService:
-    """A network that boots whoever asks into an agent that waits."""
-
-    serves = True
-
-    async def netboot(self, machine: Machine) -> bool:
-        return self.serves
-
-    async def run_agent(self, machine: Machine) -> str:
-        await asyncio.Event().wait()
-        return "halt"
-
-    async def metadata(self, machine: Machine) -> dict[str, Any] | None:
-        return None
-
-
-class Fabric:
-    def vlan(self, machine: Machine) -> int | None:
-        return 100
-
-    def boot_network(self, machine: Machine) -> bool:
-        return True
-
-    def tenant_vlan_of(self, address: str) -> int | None:
-        return None
-
-
-class System:
-    async def run(self, machine: Machine, disk: Disk, started: Callable[[], None]) -> str:
-        started()
-        await asyncio.Event().wait()
-        return "halt"
-
-    async def stop(self, machine: Machine) -> None:
-        return None
-
-
 @pytest.fixture
 def loop() -> Iterator[Loop]:
     loop = Loop()
@@ -97,8 +60,8 @@ def loop() -> Iterator[Loop]:
 @pytest.fixture
 def machine(loop: Loop, tmp_path: Path) -> Iterator[Machine]:
     async def make() -> Machine:
-        clock = Clock()
-        world = World(clock, WriteLog(clock), FaultSet(), DELAYS["none"], Fabric(), BootService(), System())
+        clock, around = Clock(), Surroundings()
+        world = World(clock, WriteLog(clock), FaultSet(), DELAYS["none"], around, around, around)
         return Machine(make_config(tmp_path, servers=1, block=99).machines[0], world)
 
     machine = loop.run(make())
@@ -140,8 +103,8 @@ def start(loop: Any, tmp_path: Path) -> Iterator[Callable[..., Bmc]]:
 
     def start(vendor: str) -> Bmc:
         async def make() -> RedfishBmc:
-            clock = Clock()
-            world = World(clock, WriteLog(clock), FaultSet(), DELAYS["none"], Fabric(), BootService(), System())
+            clock, around = Clock(), Surroundings()
+            world = World(clock, WriteLog(clock), FaultSet(), DELAYS["none"], around, around, around)
             machine = Machine(make_config(tmp_path, servers=1, block=98, vendor=vendor).machines[0], world)
             bmc = RedfishBmc(machine, authority.server_context(tmp_path, vendor))
             await bmc.start()
