@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import (
+    BadAnswer,
     InvalidInput,
     LicenceMissing,
     NotFound,
@@ -390,6 +391,15 @@ def bios_applied(bmc: Subject) -> None:
         time.sleep(0.05)
 
 
+@operation("BIOS", "applied at once", "bios_attributes")
+def bios_at_once(bmc: Subject) -> None:
+    _redfish_only(bmc, "BIOS attributes")
+    name, _now, other = _toggle(bmc)
+    _bring(bmc, "on")
+    done = bmc.settle("bios_attributes", attributes={name: other}, apply_time="immediate", wait_timeout=WAIT_S)
+    assert not done["pending"] and not done["reboot_required"]
+
+
 @operation("BIOS", "an impossible value is refused", "bios_attributes")
 def bios_impossible(bmc: Subject) -> None:
     _redfish_only(bmc, "BIOS attributes")
@@ -400,6 +410,75 @@ def bios_impossible(bmc: Subject) -> None:
         return
     registry = _get(bmc, _link(_system(bmc), "Bios")).get("AttributeRegistry")
     raise Missing(f"the attribute registry {registry} has no body here, so values cannot be checked beforehand")
+
+
+# -- storage, profile
+
+
+@operation("storage", "make and delete a volume", "storage_volume")
+def volume(bmc: Subject) -> str:
+    """Where the controller has a volume that one goes first, so that its drives are free, and is made again."""
+    if bmc.params["bmc_protocol"] == "ipmi":
+        bmc.call("storage_volume", name="pbd", state="absent")
+        raise AssertionError("volumes over IPMI")
+    found = _volume(bmc)
+    if found is None:
+        bmc.call("storage_volume", check=True, name="pbd", raid_type="RAID0", drives=["0"])
+        raise AssertionError("a volume on no controller")
+    controller, wanted, there = found
+    for state in ("absent", "present") if there else ("present", "absent"):
+        bmc.settle("storage_volume", controller=controller, state=state, wait_timeout=WAIT_S, **wanted)
+    return f"{controller}: {wanted['raid_type']} over {len(wanted['drives'])} drives"
+
+
+def _volume(bmc: Subject) -> tuple[str, dict[str, Any], bool] | None:
+    """A controller with drives, a volume that it could have, and whether it has it."""
+    try:
+        units = _get(bmc, _link(_system(bmc), "Storage")).get("Members", [])
+    except BadAnswer as error:
+        raise Missing(_told(error)) from None  # a link to what the BMC cannot show
+    for member in units:
+        storage = _get(bmc, member["@odata.id"])
+        drives = [_leaf(drive) for drive in storage.get("Drives", [])]
+        if "Volumes" not in storage or not drives:
+            continue
+        for path in _get(bmc, _link(storage, "Volumes"))["Members"]:
+            shown = _get(bmc, path["@odata.id"])
+            if shown.get("RAIDType") and shown.get("VolumeType") != "RawDevice":
+                of = [_leaf(drive) for drive in shown["Links"]["Drives"]]
+                name = shown.get("DisplayName") or shown["Name"]
+                return storage["Id"], {"name": name, "raid_type": shown["RAIDType"], "drives": of}, True
+        kind, count = ("RAID1", 2) if len(drives) > 1 else ("RAID0", 1)
+        return storage["Id"], {"name": "pbd", "raid_type": kind, "drives": drives[:count]}, False
+    return None
+
+
+def _leaf(link: dict[str, str]) -> str:
+    return link["@odata.id"].rstrip("/").rsplit("/", 1)[-1]
+
+
+@operation("profile", "BIOS and boot order by one restart", "hardware_profile")
+def profile(bmc: Subject) -> str:
+    if bmc.params["bmc_protocol"] == "ipmi":
+        bmc.call("hardware_profile", bios={"Anything": "Enabled"})
+        raise AssertionError("BIOS attributes over IPMI")
+    name, _now, other = _toggle(bmc)
+    _bring(bmc, "on")
+    wanted: dict[str, Any] = {"bios": {name: other}}
+    order = bmc.call("bmc_boot", check=True, target="none")["boot"]["boot_order"] or []
+    if len(order) > 1:
+        wanted["boot_order"] = [order[-1]]
+    done = bmc.settle("hardware_profile", reboot="if_needed", wait_timeout=WAIT_S, **wanted)
+    assert done["rebooted"] and not done["reboot_required"] and set(done["drift"]) == set(wanted)
+    read = bmc.call("bios_attributes", check=True, attributes={name: other})
+    assert not read["pending"] and not read["reboot_required"], f"after the restart: {read['drift']}"
+    return " and ".join(wanted)
+
+
+@operation("profile", "settings of the BMC", "hardware_profile")
+def profile_of_the_bmc(bmc: Subject) -> None:
+    done = bmc.settle("hardware_profile", bmc={"hostname": "pbd-profile"})
+    assert not done["rebooted"] and set(done["drift"]) == {"bmc"}
 
 
 # -- firmware, logs

@@ -126,14 +126,15 @@ def test_a_dell_without_raid_shows_its_drives_as_volumes_that_are_none(start_rep
     with pytest.raises(Conflict) as caught:
         volume(bmc, controller="CPU.1", name="PCIe SSD in Slot 7 in Bay 1", state="absent")
     assert caught.value.code == "raw_drive"
-    with pytest.raises(Conflict) as caught:
+    # the only one with drives was found, and no controller stands before them
+    with pytest.raises(Unsupported, match="RAIDType offered: none") as refused:
         volume(
             bmc,
             name="system",
             raid_type="RAID1",
             drives=["Disk.Bay.6:Enclosure.Internal.0-1", "Disk.Bay.7:Enclosure.Internal.0-1"],
         )
-    assert caught.value.code == "lockdown", "raw drives are free, and the only controller with drives was found"
+    assert refused.value.tried == "volume system on CPU.1"
 
 
 def a_controller(**more: Any) -> dict[str, Any]:
@@ -172,6 +173,24 @@ def test_a_controller_that_only_works_with_a_restart_is_asked_so(start_replay: A
     }
     with pytest.raises(Unsupported, match="immediate"):
         volume(bmc, system_id="1", name="s", raid_type="RAID1", drives=["0", "1"], apply_time="immediate")
+
+
+@pytest.mark.parametrize(
+    ("controllers", "refused"),
+    [([{"SupportedRAIDTypes": []}], True), ([], True), ([{}], False), ([{"SupportedRAIDTypes": ["RAID1"]}, {}], False)],
+    ids=["says none", "there is none", "does not say", "one says"],
+)
+def test_what_a_controller_does_not_say_is_not_what_it_does_not_offer(
+    start_replay: Any, controllers: list[dict[str, Any]], refused: bool
+) -> None:
+    tree = a_controller()
+    tree["/redfish/v1/Systems/1/Storage/R"]["StorageControllers"] = controllers
+    wanted = {"system_id": "1", "name": "s", "raid_type": "RAID1", "drives": ["0", "1"]}
+    if refused:
+        with pytest.raises(Unsupported, match="offered: none"):
+            volume(start_replay(tree), check_mode=True, **wanted)
+    else:
+        assert volume(start_replay(tree), check_mode=True, **wanted)["changed"]
 
 
 def test_called_done_and_not_there_is_an_error(start_replay: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,6 +74,10 @@ extends_documentation_fragment:
   - palebluedot.gpu.bmc
   - palebluedot.gpu.attributes
   - palebluedot.gpu.attributes.bmc
+attributes:
+  idempotent:
+    support: partial
+    details: What waits for the next restart is ordered again by a second run before that restart.
 seealso:
   - module: palebluedot.gpu.hardware_profile
 """

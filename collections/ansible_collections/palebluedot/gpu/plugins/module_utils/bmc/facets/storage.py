@@ -33,12 +33,12 @@ class Volume:
 class Controller:
     """A storage controller with what it holds.
 
-    :param raid_types: what it offers (RAID0, RAID1, ...); empty: it does not say.
+    :param raid_types: what it offers (RAID0, RAID1, ...); empty: none; None: it does not say.
     :param drives: Ids of its drives.
     """
 
     id: str
-    raid_types: tuple[str, ...]
+    raid_types: tuple[str, ...] | None
     drives: tuple[str, ...]
     volumes: tuple[Volume, ...]
     apply_times: tuple[str, ...]

@@ -158,11 +158,11 @@ def _check_wanted(bmc: Bmc, controller: Controller, plan: Plan, gone: frozenset[
     facts: dict[str, Any] = {"host": bmc.host, "tried": f"volume {plan.name} on {controller.id}"}
     if not raid_type or not drives:
         raise InvalidInput("a new volume needs raid_type and drives", next="Give both.", **facts)
-    if controller.raid_types and raid_type not in controller.raid_types:
+    if controller.raid_types is not None and raid_type not in controller.raid_types:
         raise Unsupported(
             f"the controller does not offer {raid_type}",
-            answer=f"offered: {', '.join(controller.raid_types)}",
-            next="Choose one of these.",
+            answer=f"RAIDType offered: {', '.join(controller.raid_types) or 'none'}",
+            next="Choose one of these, or make it as software RAID in the installed system.",
             **facts,
         )
     missing = [drive for drive in drives if drive not in controller.drives]

@@ -94,7 +94,7 @@ class RedfishStorage(Storage):
         read = [self._volume(each, deadline) for each in self._bmc.transport.members(volumes_path, deadline)]
         return Controller(
             id=id,
-            raid_types=tuple(offered),
+            raid_types=None if offered is None else tuple(offered),
             drives=tuple(leaf(drive) for drive in links(body, "Drives")),
             volumes=tuple(volume for volume in read if volume is not None),
             apply_times=tuple(texts(dig(collection, "@Redfish.OperationApplyTimeSupport", "SupportedValues"))),
@@ -107,16 +107,17 @@ class RedfishStorage(Storage):
                 return self._bmc.transport.get_optional(link(found, "CapabilitiesObject"), deadline) or {}
         return {}
 
-    def _raid_types(self, body: dict[str, Any], deadline: Deadline) -> list[str]:
-        """What the controllers themselves say: embedded ones, or those of the newer Controllers collection."""
-        found: dict[str, None] = {}
-        for controller in tables(body.get("StorageControllers")):
-            found |= dict.fromkeys(texts(controller.get("SupportedRAIDTypes")))
-        if not found:
-            for path in self._bmc.transport.members(link(body, "Controllers"), deadline):
-                controller = self._bmc.transport.get_optional(path, deadline) or {}
-                found |= dict.fromkeys(texts(controller.get("SupportedRAIDTypes")))
-        return list(found)
+    def _raid_types(self, body: dict[str, Any], deadline: Deadline) -> list[str] | None:
+        """What the controllers themselves say: embedded ones, or those of the newer Controllers collection. Drives that
+        no controller stands before cannot become a volume."""
+        controllers = tables(body.get("StorageControllers")) or [
+            self._bmc.transport.get_optional(path, deadline) or {}
+            for path in self._bmc.transport.members(link(body, "Controllers"), deadline)
+        ]
+        said = [controller for controller in controllers if "SupportedRAIDTypes" in controller]
+        if controllers and not said:
+            return None
+        return list(dict.fromkeys(kind for controller in said for kind in texts(controller["SupportedRAIDTypes"])))
 
     def _volume(self, path: str, deadline: Deadline) -> Volume | None:
         body = self._bmc.transport.get_optional(path, deadline)
