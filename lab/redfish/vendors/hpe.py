@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _ENABLED = ("Enabled", "Disabled")
 BIOS = "/systems/1/bios"
+DEVICES = "/Chassis/1/Devices"
 SYSTEM_RESET = "HpeComputerSystemExt.SystemReset"
 
 
@@ -132,6 +133,10 @@ class Hpe(Standard):
         at.post(f"{self.bios_base}/settings/Actions/Bios.ResetBios")(self.reset_bios)
         at.post(f"{self.system_path}/Actions/Oem/Hpe/{SYSTEM_RESET}")(self.oem_reset)
         at.get(f"{self.system_path}/PCIDevices")(self.pci_devices)
+        at.get(DEVICES)(
+            lambda bmc: self.collection(DEVICES, "HpeServerDevice", [f"{DEVICES}/{id}" for id in self.cards(bmc)])
+        )
+        at.get(f"{DEVICES}/{{id}}")(self.card)
         licences = f"{self.manager_path}/LicenseService"
         at.get(licences)(lambda bmc: self.collection(licences, "HpeiLOLicense", [f"{licences}/1"]))
         at.get(f"{licences}/1")(
@@ -311,6 +316,12 @@ class Hpe(Standard):
         body = super().chassis(bmc)
         body["AssetTag"] = ""
         del body["Status"]["HealthRollup"]
+        body["Oem"] = {
+            "Hpe": {
+                "@odata.type": "#HpeServerChassis.v2_3_1.HpeServerChassis",
+                "Links": {"Devices": link(DEVICES)},
+            }
+        }
         return body
 
     # --- media and accounts
@@ -369,8 +380,60 @@ class Hpe(Standard):
     def gpu_pcie_id(self, gpu: Gpu) -> str | None:
         return str(221 + gpu.number)
 
+    def gpu_pcie_device(self, bmc: RedfishBmc, id: str) -> Body | None:
+        """The name of a card is in Name; Model is its part number."""
+        body = super().gpu_pcie_device(bmc, id)
+        if body is None:
+            return None
+        del body["DeviceType"]
+        return {**body, "Name": body["Model"], "Model": body["PartNumber"], "SKU": body["PartNumber"]}
+
+    def cards(self, bmc: RedfishBmc) -> dict[str, Body]:
+        """What is in a slot or on the board, by its Id: they are counted through.
+
+        HPE, iLO 5 resource definitions, HpeServerDevice: DeviceType is GPU, LOM/NIC, ... or Unknown.
+        """
+        nic = _card("LOM/NIC", "ConnectX-6 100GE 1P NIC", "Mellanox", "PCI-E Slot 1", "P24251-001", "", "20.29.1016")
+        video = _card("Unknown", "Embedded Video Controller", "", "Embedded Device", "", "", "2.5")
+        gpus = [
+            _card(
+                "GPU",
+                self.gpu_model,
+                "NVIDIA",
+                f"PCI-E Slot {10 + gpu.number}",
+                gpu.part_number,
+                gpu.serial_number,
+                gpu.firmware_version,
+            )
+            for gpu in bmc.machine.present_gpus
+        ]
+        return {str(n): card for n, card in enumerate([nic, *gpus, video], 1)}
+
+    def card(self, bmc: RedfishBmc, id: str) -> Body | None:
+        found = self.cards(bmc).get(id)
+        if found is None:
+            return None
+        return self.body(f"{DEVICES}/{id}", "HpeServerDevice.v2_1_0.HpeServerDevice", Id=id, **found)
+
     def pci_devices(self, bmc: RedfishBmc) -> Body:
         return self.collection(f"{self.system_path}/PCIDevices", "HpeServerPciDevice", [])
+
+
+def _card(type_: str, name: str, maker: str, location: str, part: str, serial: str, version: str) -> Body:
+    return {
+        "DeviceInstances": [],
+        "DeviceType": type_,
+        "FirmwareVersion": {"Current": {"VersionString": version}},
+        "Location": location,
+        "MCTPProtocolDisabled": False,
+        "Manufacturer": maker,
+        "Name": name,
+        "PartNumber": part,
+        "ProductPartNumber": part,
+        "ProductVersion": "",
+        "SerialNumber": f"{serial:15}",  # filled up with blanks
+        "Status": {"Health": "OK", "State": "Enabled"},
+    }
 
 
 def _extended(infos: list[Body]) -> Body:

@@ -146,3 +146,13 @@ def test_the_labs_dgx_tells_its_parts(lab_bmc: Any) -> None:
     assert len(found["drives"]) == len(lab_bmc.machine.disks)
     assert found["nics"][0]["mac"] == lab_bmc.machine.mac.lower()
     assert found["adapters"] is None
+
+
+def test_an_hpe_has_its_gpus_among_its_cards(start_lab: Any) -> None:
+    hpe = start_lab("hpe")
+    found = read(hpe, "gpus")["gpus"]
+    assert [gpu["serial_number"] for gpu in found] == [gpu.serial_number for gpu in hpe.machine.gpus]
+    assert [gpu["id"] for gpu in found] == [f"PCI-E Slot {n}" for n in range(11, 19)]
+    assert {(gpu["memory_gb"], gpu["source"]) for gpu in found} == {(80, "card")}
+    hpe.fault("gpu_missing", value=3)
+    assert "PCI-E Slot 13" not in [gpu["id"] for gpu in read(hpe, "gpus")["gpus"]]

@@ -94,6 +94,9 @@ PATHS = {
         f"{V1}/SessionService",
         f"{V1}/Chassis/1",
         f"{V1}/Chassis/1/PCIeDevices",
+        f"{V1}/Chassis/1/PCIeDevices/223",
+        f"{V1}/Chassis/1/Devices",
+        f"{V1}/Chassis/1/Devices/1",
         f"{V1}/EventService",
     ],
 }

@@ -9,6 +9,7 @@ from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.deadline impor
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish import gpus, readings, registry
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.vendors import GENERIC
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.vendors.ami import AMI_DGX
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.vendors.hpe import HPE
 from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import InvalidInput
 
 DEADLINE = Deadline(60)
@@ -119,6 +120,27 @@ def test_gpus_are_found_as_pcie_devices_and_as_chassis() -> None:
     amd = Tree({"/redfish/v1/Chassis/OAM_0": {"Id": "OAM_0", "Model": "MI300X"}, "/redfish/v1/Chassis/Self": {}})
     (gpu,) = gpus.inventory(amd, GENERIC, DEADLINE)
     assert (gpu.id, gpu.memory_gb, gpu.source) == ("OAM_0", 192, "chassis")
+
+
+def test_an_ilo_says_which_of_its_cards_are_gpus() -> None:
+    devices = "/redfish/v1/Chassis/1/Devices"
+    gpu = {"DeviceType": "GPU", "Name": "HPE NVIDIA L40S 48GB PCIe Accelerator"}
+    tree = {
+        "/redfish/v1/Chassis/1": {"Oem": {"Hpe": {"Links": {"Devices": {"@odata.id": devices}}}}},
+        f"{devices}/1": {"Id": "1", "DeviceType": "LOM/NIC", "Name": "ConnectX-6", "Location": "PCI-E Slot 2"},
+        f"{devices}/2": {"Id": "2", **gpu, "Location": "PCI-E Slot 10", "SerialNumber": "S10     "},
+        f"{devices}/3": {"Id": "3", **gpu, "Location": "PCI-E Slot 9 ", "SerialNumber": "S9"},
+        f"{devices}/4": {"Id": "4", **gpu, "Location": "PCI-E Slot 3", "Status": {"State": "Absent"}},
+    }
+    found = gpus.inventory(Tree(tree), HPE, DEADLINE)
+    assert [(gpu.id, gpu.serial_number, gpu.memory_gb, gpu.source) for gpu in found] == [
+        ("PCI-E Slot 9", "S9", 48, "card"),
+        ("PCI-E Slot 10", "S10", 48, "card"),
+    ]
+    for card in tree.values():  # on a board of its own all of them may stand in one place
+        card.update({"Location": "Embedded"} if card.get("DeviceType") == "GPU" else {})
+    assert [gpu.id for gpu in gpus.inventory(Tree(tree), HPE, DEADLINE)] == ["2", "3"]
+    assert gpus.inventory(Tree(tree), GENERIC, DEADLINE) == []
 
 
 def test_memory_that_the_model_does_not_tell_is_read() -> None:

@@ -129,7 +129,7 @@ bmc:
           type: int
           sample: 80
         source:
-          description: Where it was found, V(processor), V(pcie_device) or V(chassis).
+          description: Where it was found, V(processor), V(card), V(pcie_device) or V(chassis).
           type: str
           sample: processor
     dimms:

@@ -76,7 +76,8 @@ class Task:
 
 @dataclass(frozen=True)
 class Gpu:
-    """``memory_gb`` is the marketed figure; ``source`` says where it was found: processor, pcie_device or chassis."""
+    """``memory_gb`` is the marketed figure; ``source`` says where it was found: processor, card, pcie_device or
+    chassis."""
 
     id: str
     model: str | None

@@ -14,6 +14,7 @@ from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish.regist
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.values import (
     dig,
     leaf,
+    link,
     marketed_memory_gb,
     number,
     table,
@@ -33,13 +34,19 @@ Found = tuple[Gpu, dict[str, Any]]
 
 
 def inventory(reader: Reader, profile: Profile, deadline: Deadline) -> list[Gpu]:
-    """The server's GPUs in slot order: Processors of type GPU in any System, else PCIe devices, else chassis."""
+    """The server's GPUs in slot order: Processors of type GPU in any System, else the vendor's own list of cards, else
+    PCIe devices, else chassis."""
     return [gpu for gpu, _resource in found(reader, profile, deadline)]
 
 
 def found(reader: Reader, profile: Profile, deadline: Deadline) -> list[Found]:
     """The same with the resource of each."""
-    gpus = _processors(reader, profile, deadline) or _pcie_devices(reader, deadline) or _chassis(reader, deadline)
+    gpus = (
+        _processors(reader, profile, deadline)
+        or _cards(reader, profile, deadline)
+        or _pcie_devices(reader, deadline)
+        or _chassis(reader, deadline)
+    )
     return sorted(gpus, key=lambda pair: slot_order(pair[0].id))
 
 
@@ -85,6 +92,27 @@ def _gpu(reader: Reader, path: str, resource: dict[str, Any], source: str, deadl
         memory_gb = marketed_memory_gb(None, sum(size for size in sizes if size))
     gpu = Gpu(text(resource.get("Id")) or leaf(path), model, text(resource.get("SerialNumber")), memory_gb, source)
     return gpu, resource
+
+
+def _cards(reader: Reader, profile: Profile, deadline: Deadline) -> list[Found]:
+    """HPE's iLO lists all cards, each with its DeviceType. Its PCIe devices have numbers for Ids and part numbers for
+    Models, so that nothing tells a GPU there."""
+    if not profile.chassis_cards:
+        return []
+    cards = [
+        (path, card)
+        for chassis in reader.members(CHASSIS, deadline)
+        for path in reader.members(link(reader.get_optional(chassis, deadline), *profile.chassis_cards), deadline)
+        if (card := reader.get_optional(path, deadline) or {}).get("DeviceType") == "GPU"
+        and dig(card, "Status", "State") != "Absent"
+    ]
+    slots = [text(card.get("Location")) for _path, card in cards]
+    found = []
+    for (path, card), slot in zip(cards, slots, strict=True):
+        # the Id is a number that changes when cards are put in
+        id = slot if slot is not None and slots.count(slot) == 1 else card.get("Id")
+        found.append(_gpu(reader, path, {**card, "Id": id, "Model": card.get("Name")}, "card", deadline))
+    return found
 
 
 def _pcie_devices(reader: Reader, deadline: Deadline) -> list[Found]:

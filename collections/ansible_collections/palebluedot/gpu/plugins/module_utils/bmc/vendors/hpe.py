@@ -20,6 +20,8 @@ HPE = Profile(
     licence_path="LicenseService",
     # media by URL is "scripted virtual media"; iLO lists what its licence switches on
     licence_needs=(LicenceNeed("virtual_media", r"\bVMScript\b|Advanced", "iLO Advanced"),),
+    # HpeServerDevice, whose DeviceType may be GPU
+    chassis_cards=("Oem", "Hpe", "Links", "Devices"),
     bios_settings="settings",
     tpm_enable=(("TpmVisibility", "Visible"),),
     tpm_clear=(("Tpm2Operation", "Clear"),),
