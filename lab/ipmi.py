@@ -86,7 +86,9 @@ class _Passwords:
         account = accounts.find(username)
         if account is None or not account.enabled or accounts.locked(account):
             return None
-        return account.password
+        # RMCP+ has no way of changing a password while logging in, so that one that has to be changed opens nothing
+        # (OpenBMC, designs/expired-password.md)
+        return None if account.must_change else account.password
 
 
 class _Session(serversession.ServerSession):  # type: ignore[misc]

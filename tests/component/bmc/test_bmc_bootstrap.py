@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.operations import bmc_bootstrap
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish.accounts import RedfishAccounts
 from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import PaleBlueDotError
 
 SESSIONS = "/redfish/v1/SessionService/Sessions"
@@ -339,7 +340,7 @@ def test_killed_before_the_bmc_has_it_the_old_one_still_opens(
 ) -> None:
     bmc = AccountsBmc({"ADMIN": "ADMIN"}, Vendor="Supermicro")
     with monkeypatch.context() as patched:
-        patched.setattr(bmc_bootstrap.RedfishAccounts, "create", _kill)
+        patched.setattr(RedfishAccounts, "create", _kill)
         with pytest.raises(Killed):
             bootstrap(bmc)
     proposed = kept()["proposed"]
@@ -526,7 +527,6 @@ def test_an_account_left_over_is_taken_back(bootstrap: Any) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"bmc_protocol": "ipmi"}, "over Redfish"),
         ({"credential_file": None}, "one place"),
         ({"server": "dgx-01"}, "one place"),
         ({"profile": "acme"}, "no profile acme"),
@@ -595,3 +595,65 @@ def test_no_vendor_of_the_lab_ever_locks_us_out(start_lab: Any, tmp_path: Path, 
         assert caught.value.code == "lockout_near"
     account = lab.machine.bmc.accounts.find(lab.machine.config.bmc_username)
     assert account.failures > 0 and not lab.machine.bmc.accounts.locked(account)
+
+
+# -- a BMC that has nothing but IPMI
+
+
+def kept_in(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "bmc.json").read_text())["confirmed"]
+
+
+def test_a_bmc_with_ipmi_alone_gets_our_account_and_its_factory_account_is_closed(
+    ipmi_bmc: Any, tmp_path: Path
+) -> None:
+    accounts = ipmi_bmc.machine.bmc.accounts
+    first = accounts.find(ipmi_bmc.machine.config.bmc_username)
+    first.username, first.password = "ADMIN", "ADMIN"
+    params = of_lab(ipmi_bmc, tmp_path, credentials=[], factory_defaults=True, profile="supermicro")
+    planned = bmc_bootstrap.run(params, True)
+    assert accounts.find("palebluedot") is None and first.password == "ADMIN"
+    answer = bmc_bootstrap.run(params, False)
+    assert answer["done"] == planned["done"] == ["account made", "factory password replaced"]
+    assert answer["opened_by"] == "factory" and answer["bmc"]["vendor"] is None
+    own = accounts.find("palebluedot")
+    assert kept_in(tmp_path) == {"username": "palebluedot", "password": own.password}
+    assert first.password == own.password != "ADMIN"
+    assert not bmc_bootstrap.run(params, False)["changed"]
+
+
+def test_over_ipmi_nothing_tells_whose_factory_account_it_could_be(ipmi_bmc: Any, tmp_path: Path) -> None:
+    with pytest.raises(PaleBlueDotError) as caught:
+        bmc_bootstrap.run(of_lab(ipmi_bmc, tmp_path, credentials=[], factory_defaults=True), False)
+    assert caught.value.code == "credential_unknown" and "profile generic" in (caught.value.tried or "")
+
+
+def test_an_account_is_taken_over_over_ipmi(ipmi_bmc: Any, tmp_path: Path) -> None:
+    own = ipmi_bmc.machine.config.bmc_username
+    params = of_lab(ipmi_bmc, tmp_path, take_over=True)
+    with pytest.raises(PaleBlueDotError, match="length"):
+        bmc_bootstrap.run({**params, "new_password": "more-than-twenty-chars"}, False)
+    assert bmc_bootstrap.run(params, False)["done"] == ["password changed"]
+    assert ipmi_bmc.machine.bmc.accounts.find(own).password == kept_in(tmp_path)["password"]
+
+
+def test_a_change_that_is_demanded_is_no_matter_for_ipmi_and_the_refusal_says_so(ipmi_bmc: Any, tmp_path: Path) -> None:
+    first = ipmi_bmc.machine.bmc.accounts.find(ipmi_bmc.machine.config.bmc_username)
+    first.must_change = True
+    params = of_lab(ipmi_bmc, tmp_path)
+    with pytest.raises(PaleBlueDotError, match="bmc_protocol=redfish") as caught:
+        bmc_bootstrap.run(params, False)
+    assert caught.value.code == "credential_unknown"
+    with pytest.raises(PaleBlueDotError) as caught:  # the try is noted for the runs to come
+        bmc_bootstrap.run(params, False)
+    assert caught.value.code == "lockout_near"
+    over_redfish = {**ipmi_bmc.redfish_params(), "bmc_auth": "auto", "tries_dir": str(tmp_path / "other")}
+    assert "password changed, as the BMC demanded" in bmc_bootstrap.run({**params, **over_redfish}, False)["done"]
+    again = {**params, "tries_dir": str(tmp_path / "again")}
+    assert not bmc_bootstrap.run(again, False)["changed"], "and IPMI is open"
+
+
+def test_another_machine_is_not_written_to_over_ipmi(ipmi_bmc: Any, tmp_path: Path) -> None:
+    with pytest.raises(PaleBlueDotError) as caught:
+        bmc_bootstrap.run(of_lab(ipmi_bmc, tmp_path, serial_number="Z9"), False)
+    assert caught.value.code == "wrong_serial" and ipmi_bmc.machine.bmc.accounts.find("palebluedot") is None

@@ -21,11 +21,15 @@ description:
     made.
   - The new secret is recorded as proposed before the BMC gets it, and confirmed after a login with it. A run that ends
     in between leaves both on record, and the next one goes on.
+  - Over IPMI it does the same with O(bmc_protocol=ipmi), for a BMC that has nothing else. IPMI tells nothing of the
+    product before the login, so that O(profile) has to name whose factory account is tried, and it knows no demanded
+    change of the password, such a BMC refuses every login until it was changed over Redfish. V(auto) is Redfish here.
   - In check mode it looks for the credential, which are logins, and changes nothing.
 author:
   - Pale Blue Dot contributors (@palebluedot)
 requirements:
   - redfish >= 3.3
+  - pyghmi >= 1.6 for IPMI
 options:
   server:
     description:
@@ -145,6 +149,13 @@ EXAMPLES = r"""
         username: ADMIN
         password: "{{ vault_label_password }}"
     credential_file: /etc/palebluedot/bmc/sys-02.json
+
+- name: Enrol an old Supermicro that speaks IPMI only
+  palebluedot.gpu.bmc_bootstrap:
+    bmc_address: 10.20.0.19
+    bmc_protocol: ipmi
+    profile: supermicro
+    server: sys-03
 """
 
 RETURN = r"""

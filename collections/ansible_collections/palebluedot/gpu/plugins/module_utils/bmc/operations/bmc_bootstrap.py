@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc import vendors
-from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.base import Refused
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.base import Bmc, Refused
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.bootstrap.candidates import (
     Candidate,
     Identity,
     candidates,
 )
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.bootstrap.doors import Door, IpmiDoor, RedfishDoor
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.bootstrap.lockout import Tries, default_folder
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.bootstrap.passwords import new_password
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.bootstrap.vault import (
@@ -32,12 +33,8 @@ from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.bootstrap.vaul
     ServiceVault,
     Vault,
 )
-from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.connect import open_bmc
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.deadline import Deadline
-from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.facets.accounts import Account
-from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish.accounts import RedfishAccounts
-from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish.client import RedfishBmc
-from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish.transport import ROOT, SYSTEMS
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.facets.accounts import Account, Accounts
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.values import dig, text
 from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import (
     AuthenticationError,
@@ -65,13 +62,6 @@ Json = dict[str, Any]
 
 def run(params: Json, check_mode: bool) -> Json:
     """Find the credential that opens the BMC, make the own account (or take over), and record it."""
-    if params["bmc_protocol"] == "ipmi":
-        raise InvalidInput(
-            "accounts are set up over Redfish",
-            code="protocol_unsupported",
-            host=params["bmc_address"],
-            next="Switch Redfish on in the BMC, or give its credential to the record by hand.",
-        )
     with _vault(params) as vault:
         return _Bootstrap(params, vault, check_mode).run()
 
@@ -99,15 +89,13 @@ class _Bootstrap:
         self._params = params
         self._vault = vault
         self._check_mode = check_mode
-        self._timeout = float(params["bmc_timeout"])
+        self._door: Door[Any] = (IpmiDoor if params["bmc_protocol"] == "ipmi" else RedfishDoor)(params)
         self._patience = Deadline(float(params["wait_timeout"]))
         self._tried: list[str] = []
         self._done: list[str] = []
 
     def run(self) -> Json:
-        with closing(self._open(Credential("", ""))) as stranger:
-            host = stranger.host
-            root = stranger.transport.get_public(ROOT, Deadline(self._timeout))
+        host, root = self._door.meet()
         profile = self._profile(root)
         self._tries = Tries(
             Path(self._params["tries_dir"]) if self._params["tries_dir"] else default_folder(),
@@ -158,7 +146,7 @@ class _Bootstrap:
 
     # -- finding the credential -----------------------------------------------------------------------------------
 
-    def _find(self, offered: list[Candidate], host: str) -> tuple[Candidate, RedfishBmc, str | None]:
+    def _find(self, offered: list[Candidate], host: str) -> tuple[Candidate, Bmc, str | None]:
         """The first candidate that opens the BMC, logged in, and the account that has to change its password first
         ("" when the BMC does not name it)."""
         left = len(offered)
@@ -170,7 +158,7 @@ class _Bootstrap:
                 raise
             self._tried.append(candidate.source)
             left -= 1
-            found = self._log_in(candidate.credential)
+            found = self._door.log_in(candidate.credential)
             if found is not None:
                 self._tries.forget()
                 return candidate, *found
@@ -180,50 +168,12 @@ class _Bootstrap:
             host=host,
             tried=", ".join(self._tried),
             answer="each was refused",
-            next="Add the right one to credentials, or reset the BMC's accounts at the machine.",
+            next=f"{self._door.refused}Add the right one to credentials, or reset the BMC's accounts at the machine.",
         )
-
-    def _log_in(self, credential: Credential) -> tuple[RedfishBmc, str | None] | None:
-        """One login: the open BMC and whether its password has to be changed; None when it was the wrong one.
-
-        What goes wrong on the wire is no wrong password, but the BMC may have counted it as one: the try stays noted.
-        """
-        bmc = self._open(credential)
-        deadline = Deadline(self._timeout)
-        try:
-            bmc.transport.log_in(deadline)
-            bmc.transport.get_optional(SYSTEMS, deadline)  # a session is given before the change, and nothing else
-        except AuthenticationError as problem:
-            if problem.code == "password_change_required":
-                return bmc, text(problem.details.get("account")) or ""
-            bmc.close()
-            if problem.code == "authentication_failed":
-                return None
-            raise
-        except BaseException:
-            bmc.close()
-            raise
-        return bmc, None
-
-    def _open(self, credential: Credential) -> RedfishBmc:
-        """A connection with this credential; a login is one request, so that a wrong password counts once."""
-        auth = "basic" if self._params["bmc_auth"] == "basic" else "session"
-        opened = open_bmc(
-            {
-                **self._params,
-                "bmc_username": credential.username or "-",
-                "bmc_password": credential.password,
-                "bmc_protocol": "redfish",
-                "bmc_auth": auth,
-            }
-        )
-        if not isinstance(opened, RedfishBmc):
-            raise AssertionError("bmc_protocol=redfish opens a RedfishBmc")
-        return opened
 
     # -- making it ours -------------------------------------------------------------------------------------------
 
-    def _settle(self, found: Candidate, bmc: RedfishBmc, must_change: str | None) -> Candidate:
+    def _settle(self, found: Candidate, bmc: Bmc, must_change: str | None) -> Candidate:
         """What opens the BMC at the end, recorded."""
         wanted = self._params["account"] if not self._params["take_over"] else found.credential.username
         standing = self._vault.standing()
@@ -251,20 +201,21 @@ class _Bootstrap:
         if must_change is not None:
             held = self._replace(
                 Credential(found.credential.username, secret),
-                lambda: RedfishAccounts(bmc).change_forced(must_change or None, secret),
+                lambda: self._door.accounts(bmc).change_forced(must_change or None, secret),
             )
             self._done.append(CHANGED_ON_DEMAND)
         elif self._params["take_over"]:
+            self._door.accounts(bmc).rules().check(bmc.host, found.credential.username, secret)
             held = self._replace(
                 Credential(found.credential.username, secret),
-                lambda: _set_password(RedfishAccounts(bmc), found.credential.username, secret),
+                lambda: _set_password(self._door.accounts(bmc), found.credential.username, secret),
             )
             self._done.append(CHANGED)
         if held.credential.username == wanted:
             return held
         return self._own_account(found, held, wanted, secret)
 
-    def _plan(self, found: Candidate, bmc: RedfishBmc, wanted: str, must_change: str | None) -> None:
+    def _plan(self, found: Candidate, bmc: Bmc, wanted: str, must_change: str | None) -> None:
         """Note what would be done, in the words in which it is noted when it is done."""
         if found.source == PROPOSED:
             if found.credential.username == wanted and must_change is None:
@@ -276,7 +227,7 @@ class _Bootstrap:
             self._done.append(CHANGED)
         if found.credential.username == wanted:
             return
-        existing = must_change is None and _account(RedfishAccounts(bmc), wanted) is not None
+        existing = must_change is None and _account(self._door.accounts(bmc), wanted) is not None
         self._done.append(TAKEN_BACK if existing else MADE)
         if self._closes(found, must_change is not None):
             self._done.append(CLOSED)
@@ -285,17 +236,17 @@ class _Bootstrap:
         """Whether the account that was found still has its factory password, and shall not keep it."""
         return found.credential in self._factory and not changed and bool(self._params["close_factory"])
 
-    def _close_left_open(self, own: Credential, bmc: RedfishBmc) -> None:
+    def _close_left_open(self, own: Credential, bmc: Bmc) -> None:
         """What an earlier run was ended before: the factory's accounts that still open get the own secret."""
         if not self._params["close_factory"]:
             return
-        accounts = RedfishAccounts(bmc)
+        accounts = self._door.accounts(bmc)
         for factory in self._to_close:
             account = _account(accounts, factory.username)
             if account is None or account.enabled is False or factory.username == own.username:
                 continue
             self._tries.take(self._patience)
-            with self._closing(self._log_in(factory)) as opened:
+            with self._closing(self._door.log_in(factory)) as opened:
                 if not opened:
                     continue
                 self._tries.forget()
@@ -305,11 +256,10 @@ class _Bootstrap:
 
     def _own_account(self, found: Candidate, held: Candidate, wanted: str, secret: str) -> Candidate:
         """Make the own account with what is held now; a leftover of an earlier run gets the new password."""
-        with closing(self._open(held.credential)) as bmc:
-            bmc.transport.use_session()
+        with closing(self._door.open(held.credential)) as bmc:
             if held is not found:
                 self._check_machine(bmc)
-            accounts = RedfishAccounts(bmc)
+            accounts = self._door.accounts(bmc)
             accounts.rules().check(bmc.host, wanted, secret)
             existing = _account(accounts, wanted)
 
@@ -346,7 +296,7 @@ class _Bootstrap:
             lost = problem  # it may have been carried out, whatever the BMC answers: the login tells
         for last in (False, True):
             self._tries.take(self._patience)
-            with self._closing(self._log_in(credential)) as opened:
+            with self._closing(self._door.log_in(credential)) as opened:
                 if opened:
                     self._tries.forget()
                     if opened_first is not None:
@@ -367,7 +317,7 @@ class _Bootstrap:
         )
 
     @contextmanager
-    def _closing(self, found: tuple[RedfishBmc, str | None] | None) -> Iterator[bool]:
+    def _closing(self, found: tuple[Bmc, str | None] | None) -> Iterator[bool]:
         try:
             yield found is not None
         finally:
@@ -377,12 +327,12 @@ class _Bootstrap:
     def _pause(self, seconds: float) -> None:
         time.sleep(min(seconds, self._patience.remaining()))
 
-    def _check_machine(self, bmc: RedfishBmc) -> None:
+    def _check_machine(self, bmc: Bmc) -> None:
         """Before anything is written: is this the machine that the caller means?"""
         expected = self._params["serial_number"]
         if not expected:
             return
-        found = text(bmc.system(bmc.deadline()).get("SerialNumber"))
+        found = self._door.serial_number(bmc)
         if found is not None and found.casefold() != expected.strip().casefold():
             raise InvalidInput(
                 "this is another machine",
@@ -420,11 +370,11 @@ class _Bootstrap:
         }
 
 
-def _account(accounts: RedfishAccounts, username: str) -> Account | None:
+def _account(accounts: Accounts, username: str) -> Account | None:
     return next((account for account in accounts.known() if account.username == username), None)
 
 
-def _set_password(accounts: RedfishAccounts, username: str, password: str) -> None:
+def _set_password(accounts: Accounts, username: str, password: str) -> None:
     account = _account(accounts, username)
     if account is None:
         raise Refused(
