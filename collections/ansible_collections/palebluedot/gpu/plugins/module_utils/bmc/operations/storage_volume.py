@@ -161,7 +161,7 @@ def _check_wanted(bmc: Bmc, controller: Controller, plan: Plan, gone: frozenset[
     if controller.raid_types is not None and raid_type not in controller.raid_types:
         raise Unsupported(
             f"the controller does not offer {raid_type}",
-            answer=f"RAIDType offered: {', '.join(controller.raid_types) or 'none'}",
+            answer=f"SupportedRAIDTypes: {', '.join(controller.raid_types) or 'none'}",
             next="Choose one of these, or make it as software RAID in the installed system.",
             **facts,
         )

@@ -448,7 +448,7 @@ class RedfishBmc(Bmc):
             raise self._unsupported(
                 f"BIOS attributes applied {apply_time}",
                 f"apply_time={apply_time}",
-                f"offered: {offered or 'OnReset'}",
+                f"offered: {', '.join(offered) or 'OnReset'}",
             )
         return offered
 
