@@ -75,13 +75,13 @@ def inventory(folder: Path, hosts: int, port: int) -> Path:
     return path
 
 
-def cpu_seconds(book: Path, hosts: Path, forks: int) -> float:
-    """User and system time of one ansible-playbook with all its workers."""
+def cpu_seconds(book: Path, inventory: Path, forks: int, **environment: str) -> float:
+    """User and system time of one ansible-playbook with all that it starts."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(
-        [Path(sys.executable).with_name("ansible-playbook"), "-i", hosts, "-f", str(forks), book],
+        [Path(sys.executable).with_name("ansible-playbook"), "-i", inventory, "-f", str(forks), book],
         cwd=ROOT,
-        env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "PALEBLUEDOT_INPROC": "1"},
+        env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "PALEBLUEDOT_INPROC": "1", **environment},
         capture_output=True,
         text=True,
         timeout=600,

@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.bmc_fleet import Fleet, fleet
+from benchmarks.bmc_info import cpu_seconds
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "ansible==12.3.0"
@@ -92,29 +92,6 @@ def books(folder: Path, bmcs: Fleet) -> dict[str, Path]:
     }
 
 
-def cpu_seconds(book: Path, inventory: Path, forks: int) -> float:
-    """User and system time of one ansible-playbook with all that it starts."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    collections = f"{ROOT / 'collections'}{os.pathsep}{CACHE}"
-    done = subprocess.run(
-        [Path(sys.executable).with_name("ansible-playbook"), "-i", inventory, "-f", str(forks), book],
-        cwd=ROOT,
-        env={
-            **os.environ,
-            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
-            "ANSIBLE_COLLECTIONS_PATH": collections,
-            "PALEBLUEDOT_INPROC": "1",
-        },
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-    if done.returncode:
-        sys.exit(f"{book.name} failed:\n{done.stdout[-3000:]}\n{done.stderr[-1000:]}")
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
-
-
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -135,10 +112,11 @@ def main() -> None:
             json.dumps({"all": {"vars": local, "hosts": {"localhost": {}}, "children": {"bmcs": {"hosts": hosts}}}})
         )
         ways = books(folder, bmcs)
+        collections = f"{ROOT / 'collections'}{os.pathsep}{CACHE}"
         # in turns, so that whatever else the machine does falls on all alike; the peer is dear, and its spread small
         rounds = [
             {
-                way: cpu_seconds(book, inventory, options.forks)
+                way: cpu_seconds(book, inventory, options.forks, ANSIBLE_COLLECTIONS_PATH=collections)
                 for way, book in ways.items()
                 if way != "peer" or not turn
             }

@@ -11,6 +11,7 @@ from lab.bmc import (
     MAX_PASSWORD,
     MIN_PASSWORD,
     Account,
+    AccountRules,
     check_password,
 )
 from lab.redfish.errors import RedfishError
@@ -25,6 +26,7 @@ ROLES = {
     "Operator": ["ConfigureComponents", "Login", "ConfigureSelf"],
     "ReadOnly": ["Login", "ConfigureSelf"],
 }
+WRITABLE = ("Password", "RoleId", "UserName", "Enabled", "Locked")
 MIN_TIMEOUT_S, MAX_TIMEOUT_S = 30, 86400  # DSP0268, SessionService.SessionTimeout
 
 
@@ -217,7 +219,7 @@ async def create_account(call: Call) -> Answer:
         raise RedfishError("PropertyValueNotInList", role, "RoleId")
     if call.bmc.state.accounts.find(username):
         raise RedfishError("ResourceAlreadyExists", "ManagerAccount", "UserName", username)
-    _check_password(password)
+    expect_password(password)
     if len(call.bmc.state.accounts.by_id) >= MAX_ACCOUNTS:
         raise RedfishError("CreateLimitReachedForResource")
     created = call.bmc.state.accounts.add(username, password, role)
@@ -226,11 +228,21 @@ async def create_account(call: Call) -> Answer:
 
 @routes.patch("/AccountService/Accounts/{id}")
 async def change_account(call: Call, id: str) -> Answer:
+    return change(call, call.bmc.state.accounts.by_id[id])
+
+
+@routes.delete("/AccountService/Accounts/{id}")
+async def delete_account(call: Call, id: str) -> Answer:
+    return remove(call, call.bmc.state.accounts.by_id[id])
+
+
+def change(
+    call: Call, found: Account, rules: AccountRules | None = None, writable: tuple[str, ...] = WRITABLE
+) -> Answer:
     """Password, role, name, enabled, unlock. A new password ends the account's sessions but the caller's."""
-    found = call.bmc.state.accounts.by_id[id]
     body = call.body
     for name in body:
-        if name not in ("Password", "RoleId", "UserName", "Enabled", "Locked"):
+        if name not in writable:
             raise RedfishError("PropertyNotWritable", name)
     if "RoleId" in body and body["RoleId"] not in ROLES:
         raise RedfishError("PropertyValueNotInList", str(body["RoleId"]), "RoleId")
@@ -238,9 +250,9 @@ async def change_account(call: Call, id: str) -> Answer:
         if name in body and not isinstance(body[name], bool):
             raise RedfishError("PropertyValueTypeError", str(body[name]), name)
     if "Password" in body:
-        _check_password(body["Password"])
+        expect_password(body["Password"], rules)
     owner = call.account is found
-    if owner and call.account is not None and call.account.role != "Administrator" and set(body) != {"Password"}:
+    if owner and found.role != "Administrator" and set(body) != {"Password"}:
         raise RedfishError("InsufficientPrivilege")
     if "Password" in body:
         found.password, found.must_change = body["Password"], False
@@ -254,21 +266,21 @@ async def change_account(call: Call, id: str) -> Answer:
     return Answer()
 
 
-@routes.delete("/AccountService/Accounts/{id}")
-async def delete_account(call: Call, id: str) -> Answer:
-    found = call.bmc.state.accounts.by_id[id]
-    administrators = [a for a in call.bmc.state.accounts.by_id.values() if a.role == "Administrator" and a.enabled]
-    if administrators == [found]:
+def remove(call: Call, found: Account) -> Answer:
+    """The last administrator stays."""
+    accounts = call.bmc.state.accounts.by_id
+    if [a for a in accounts.values() if a.role == "Administrator" and a.enabled] == [found]:
         raise RedfishError("ActionNotSupported", "DELETE")
     call.bmc.sessions.close_of(found)
-    del call.bmc.state.accounts.by_id[id]
+    del accounts[found.id]
     return Answer()
 
 
-def _check_password(password: object) -> None:
+def expect_password(password: object, rules: AccountRules | None = None) -> None:
+    """Raises RedfishError for what a BMC with these rules (None: a DGX H100) does not take."""
     if not isinstance(password, str):
         raise RedfishError("PropertyValueTypeError", "********", "Password")
     try:
-        check_password(password)
+        check_password(password, rules)
     except ValueError:
         raise RedfishError("PropertyValueFormatError", "********", "Password") from None

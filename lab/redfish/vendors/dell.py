@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from lab.bmc import Account, AccountRules, VirtualMedia
-from lab.redfish.accounts import ROLES
+from lab.redfish.accounts import ROLES, expect_password
 from lab.redfish.errors import RedfishError
 from lab.redfish.routes import ROOT, Answer, Body, Call, link
 from lab.redfish.vendors.dell_jobs import JOBS, DellJobs, success
@@ -365,7 +365,7 @@ class Dell(DellJobs, DellTelemetry):
             raise RedfishError("PropertyValueNotInList", str(role), "RoleId")
         if accounts.find(username):
             raise RedfishError("ResourceAlreadyExists", "ManagerAccount", "UserName", username)
-        self.check_password(body.get("Password"))
+        expect_password(body.get("Password"), self.rules)
         accounts.by_id[id] = Account(id, username, body["Password"], role, body.get("Enabled", False) is True)
         accounts.by_id = dict(sorted(accounts.by_id.items(), key=lambda item: int(item[0])))
         return Answer(200, success())

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lab.bmc import AccountRules, check_password
-from lab.redfish.accounts import ROLES
+from lab.bmc import AccountRules
+from lab.redfish.accounts import ROLES, WRITABLE, change, expect_password, remove
 from lab.redfish.errors import RedfishError
 from lab.redfish.routes import ROOT, Answer, Body, Call, link
 from lab.redfish.vendors.translated import Translated
@@ -90,59 +90,22 @@ class StandardAccounts(Translated):
             raise RedfishError("PropertyValueNotInList", role, "RoleId")
         if accounts.find(username):
             raise RedfishError("ResourceAlreadyExists", "ManagerAccount", "UserName", username)
-        self.check_password(password)
+        expect_password(password, self.rules)
         if len(accounts.by_id) >= self.rules.slots:
             raise RedfishError("CreateLimitReachedForResource")
         made = accounts.add(username, password, role)
         return Answer(201, self.account_body(call.bmc, made), {"Location": self.account_path(made)})
 
-    account_writable: tuple[str, ...] = ("Password", "RoleId", "UserName", "Enabled", "Locked")
+    account_writable: tuple[str, ...] = WRITABLE
 
     async def change_account(self, call: Call, id: str) -> Answer:
         found = self.account_of(call.bmc, id)
         if found is None:
             raise RedfishError("ResourceMissingAtURI", call.path)
-        body = call.body
-        for name in body:
-            if name not in self.account_writable:
-                raise RedfishError("PropertyNotWritable", name)
-        if "RoleId" in body and body["RoleId"] not in ROLES:
-            raise RedfishError("PropertyValueNotInList", str(body["RoleId"]), "RoleId")
-        for name in ("Enabled", "Locked"):
-            if name in body and not isinstance(body[name], bool):
-                raise RedfishError("PropertyValueTypeError", str(body[name]), name)
-        if "Password" in body:
-            self.check_password(body["Password"])
-        owner = call.account is found
-        if owner and found.role != "Administrator" and set(body) != {"Password"}:
-            raise RedfishError("InsufficientPrivilege")
-        if "Password" in body:
-            found.password, found.must_change = body["Password"], False
-        found.role = body.get("RoleId", found.role)
-        found.username = body.get("UserName", found.username)
-        found.enabled = body.get("Enabled", found.enabled)
-        if body.get("Locked") is False:
-            found.locked_until, found.failures = 0.0, 0
-        if ("Password" in body and not owner) or not found.enabled:
-            call.bmc.sessions.close_of(found)
-        return Answer()
+        return change(call, found, self.rules, self.account_writable)
 
     async def delete_account(self, call: Call, id: str) -> Answer:
         found = self.account_of(call.bmc, id)
-        accounts = call.bmc.state.accounts.by_id
         if found is None:
             raise RedfishError("ResourceMissingAtURI", call.path)
-        if [a for a in accounts.values() if a.role == "Administrator" and a.enabled] == [found]:
-            raise RedfishError("ActionNotSupported", "DELETE")
-        call.bmc.sessions.close_of(found)
-        del accounts[found.id]
-        return Answer()
-
-    def check_password(self, password: object) -> None:
-        """Raises RedfishError."""
-        if not isinstance(password, str):
-            raise RedfishError("PropertyValueTypeError", "********", "Password")
-        try:
-            check_password(password, self.rules)
-        except ValueError:
-            raise RedfishError("PropertyValueFormatError", "********", "Password") from None
+        return remove(call, found)
