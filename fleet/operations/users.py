@@ -183,21 +183,6 @@ def try_login(
     return LoginResult(who, None)
 
 
-def authenticate(
-    session: Session, username: str, password: str, remote_addr: str | None = None, request_id: str | None = None
-) -> Actor:
-    """The actor of a right password.
-
-    Raises Unauthenticated or Locked after committing the failure it counted: the refusal undoes nothing.
-    """
-    result = try_login(session, username, password, remote_addr, request_id)
-    if result.error is not None:
-        session.commit()
-        raise result.error
-    assert result.actor is not None
-    return result.actor
-
-
 def actor_of(session: Session, user_id: str, issued_at: float | None = None) -> Actor:
     """The actor behind a signed access token; Unauthenticated when the account or its tokens are void.
 
@@ -384,12 +369,6 @@ def revoke_token(session: Session, actor: Actor, token_id: str) -> ApiToken:
     return row
 
 
-def tokens(session: Session, actor: Actor) -> list[ApiToken]:
-    """The actor's own tokens that are not revoked."""
-    query = select(ApiToken).where(ApiToken.user_id == actor.id, ApiToken.revoked_at.is_(None))
-    return list(session.scalars(query.order_by(ApiToken.id)))
-
-
 def check_public_key(text: str) -> tuple[str, str]:
     """`(normalised line, SHA256:fingerprint)` of an OpenSSH public key. Raises Invalid for anything else."""
     parts = text.strip().split(None, 2)
@@ -441,11 +420,6 @@ def add_ssh_key(session: Session, actor: Actor, name: str, public_key: str) -> S
     session.flush()
     audit.record(session, actor, "ssh_key.add", key.id, {"name": name, "fingerprint": fingerprint})
     return key
-
-
-def ssh_keys(session: Session, actor: Actor) -> list[SshKey]:
-    """The actor's own keys."""
-    return list(session.scalars(select(SshKey).where(SshKey.user_id == actor.id).order_by(SshKey.id)))
 
 
 def delete_ssh_key(session: Session, actor: Actor, key_id: str) -> None:

@@ -45,7 +45,7 @@ def test_user_token_and_quota(palebluedot: Palebluedot) -> None:
         user = session.scalars(select(User)).one()
         assert session.get(UserQuota, user.id).max_gpu_count == 16
     with db.transaction() as session:
-        assert users.authenticate(session, "ada", PASSWORD).username == "ada"
+        assert users.try_login(session, "ada", PASSWORD).error is None
 
 
 def test_a_new_password_replaces_the_old(palebluedot: Palebluedot) -> None:

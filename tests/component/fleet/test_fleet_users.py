@@ -11,14 +11,19 @@ from sqlalchemy import select
 
 from fleet import clock, errors, secrets
 from fleet.actor import SYSTEM, Actor
-from fleet.models import ApiToken, AuditEntry, User
+from fleet.models import ApiToken, AuditEntry, SshKey, User
 from fleet.operations import credentials, ledger, release, users
 from tests.component.fleet.support import ALLOCATE, KEY, PASSWORD, RELEASE, Site
 
 
 def login(site: Site, password: str = PASSWORD, username: str = "ada") -> Actor:
+    """As the service does it: a refusal is raised when what was counted is in the record."""
     with site.database.transaction() as session:
-        return users.authenticate(session, username, password, "192.0.2.50")
+        result = users.try_login(session, username, password, "192.0.2.50")
+    if result.error is not None:
+        raise result.error
+    assert result.actor is not None
+    return result.actor
 
 
 @pytest.fixture
@@ -192,7 +197,6 @@ def test_a_token_is_shown_once_and_kept_as_a_hash(fleet: Site) -> None:
     with fleet.database.reading() as session:
         actor = users.verify_token(session, minted.token, "192.0.2.9", "req-9")
         assert actor == Actor(fleet.ada.id, "ada", "user", None, "192.0.2.9", "req-9")
-        assert [token.name for token in users.tokens(session, fleet.ada)] == ["ci"]
 
 
 def test_tokens_end(fleet: Site) -> None:
@@ -285,11 +289,10 @@ def test_the_use_of_a_token_is_noted_now_and_then(fleet: Site) -> None:
         users.touch_token(session, "pbd_unknown")
 
 
-def test_keys_are_added_listed_and_deleted(fleet: Site) -> None:
+def test_keys_are_added_and_deleted(fleet: Site) -> None:
     with fleet.database.transaction() as session:
         key = users.add_ssh_key(session, fleet.ada, "laptop", f"  {KEY}\n")
         assert key.public_key == KEY
-        assert [row.id for row in users.ssh_keys(session, fleet.ada)] == [key.id]
         for name, line in (("laptop", KEY), ("other", KEY)):
             with pytest.raises(errors.Conflict):
                 users.add_ssh_key(session, fleet.ada, name, line)
@@ -297,7 +300,8 @@ def test_keys_are_added_listed_and_deleted(fleet: Site) -> None:
         with pytest.raises(errors.NotFound):
             users.delete_ssh_key(session, fleet.bob, key.id)
         users.delete_ssh_key(session, fleet.ada, key.id)
-        assert users.ssh_keys(session, fleet.ada) == []
+        session.flush()
+        assert session.get(SshKey, key.id) is None
 
 
 @pytest.mark.parametrize("kind", ["ed25519", "rsa", "ecdsa"])
