@@ -30,10 +30,13 @@ def playbook() -> list[dict[str, Any]]:
         tasks.append({"name": "again", **module, "register": f"{name}_again"})
     wrong = {"palebluedot.gpu.hardware_profile": {"firmware": [{"image": "x"}]}}
     tasks.append({"name": "wrong", **wrong, "register": "wrong", "ignore_errors": True})
-    kept = {f"{name}_{when}": f"{name}_{when}" for name in TASKS for when in ("planned", "done", "again")}
-    content = "{{ {" + ", ".join(f"'{name}': {name}" for name in [*kept, "wrong"]) + "} | to_json }}"
-    copy = {"content": content, "dest": "{{ kept }}", "mode": "0600"}
-    tasks.append({"name": "keep", "ansible.builtin.copy": copy})
+    return play_of(tasks)
+
+
+def play_of(tasks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The tasks against the lab's BMC, and one that keeps what each of them registered."""
+    content = "{{ {" + ", ".join(f"'{task['register']}': {task['register']}" for task in tasks) + "} | to_json }}"
+    keep = {"name": "keep", "ansible.builtin.copy": {"content": content, "dest": "{{ kept }}", "mode": "0600"}}
     defaults = {name: f"{{{{ {name} }}}}" for name in ("bmc_address", "bmc_port", "bmc_ca_path")}
     group = {**defaults, "bmc_credential": "env:LAB_BMC", "bmc_timeout": 10}
     return [
@@ -41,7 +44,7 @@ def playbook() -> list[dict[str, Any]]:
             "hosts": "all",
             "gather_facts": False,
             "module_defaults": {"group/palebluedot.gpu.bmc": group},
-            "tasks": tasks,
+            "tasks": [*tasks, keep],
         }
     ]
 
@@ -61,3 +64,22 @@ def test_each_module_plans_what_it_does_and_repeats_nothing(lab_bmc: Any, tmp_pa
     assert results["firmware_info_done"]["firmware"][0]["version"] == "23.11.20"
     assert results["wrong"]["failed"] and "version" in results["wrong"]["msg"]
     assert lab_bmc.resets() == [] and lab_bmc.sessions() == 0
+
+
+@both_ways
+def test_bios_attributes_at_once_are_waited_for_through_the_restart(
+    start_lab: Any, tmp_path: Path, in_worker: bool
+) -> None:
+    bmc = start_lab("generic")
+    bmc.power("on")
+    at_once = {"attributes": {"TurboMode": "Disable"}, "apply_time": "immediate", "wait_timeout": 60}
+    module = {"palebluedot.gpu.bios_attributes": at_once, "diff": True}
+    tasks = [
+        {"name": "plan", **module, "check_mode": True, "register": "planned"},
+        {"name": "do", **module, "register": "done"},
+        {"name": "again", **module, "register": "again"},
+    ]
+    results, _printed = play(bmc, tmp_path, json.dumps(play_of(tasks)), in_worker)
+    assert results["done"]["changed"] and results["done"]["diff"] == results["planned"]["diff"]
+    assert results["done"]["task"]["state"] == "Completed" and not results["done"]["reboot_required"]
+    assert bmc.machine.bmc.bios["TurboMode"] == "Disable" and not results["again"]["changed"]
