@@ -15,7 +15,7 @@ import ctypes
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -122,10 +122,10 @@ def jobs_alive() -> Iterator[tuple[int, dict[str, str]]]:
             yield pid, environment
 
 
-def started(pid: int) -> int:
-    """When a process began, in clock ticks after boot; 0 when it is gone."""
-    stat = read_stat(pid)
-    return stat.started if stat else 0
+def first(pids: Iterable[int]) -> int | None:
+    """The one of these processes that began before the others; None when none of them lives any more."""
+    living = [stat for pid in pids if (stat := read_stat(pid)) is not None]
+    return min(living, key=lambda stat: (stat.started, stat.pid)).pid if living else None
 
 
 def send(pid: int, signum: signal.Signals) -> bool:

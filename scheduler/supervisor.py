@@ -179,8 +179,8 @@ class Supervisor:
     def _find_playbook(self) -> bool:
         """Wait for ansible-runner's child; False when the run was over before there was one."""
         while not self._finished.is_set():
-            if children := processes.carrying(self.job.id):
-                self._playbook_pid = min(children, key=processes.started)
+            if playbook := processes.first(processes.carrying(self.job.id)):
+                self._playbook_pid = playbook
                 return True
             time.sleep(0.02)
         return False

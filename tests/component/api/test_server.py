@@ -25,6 +25,7 @@ from cryptography.x509.oid import NameOID
 
 from tests.component.api.conftest import Prepared
 from tests.component.api.support import WISH, fleet_document, inspection
+from tests.support.proc import alive
 
 ROOT = Path(__file__).resolve().parents[3]
 SCRIPT = """
@@ -183,7 +184,7 @@ def test_sigterm_lets_a_request_finish_and_leaves_nothing_behind(prepared: Prepa
         assert answer.status == 202 and json.loads(answer.read())["status"] == "releasing"
         assert service.process.wait(START_S) == 0
         assert time.monotonic() - started < START_S, "the wait was not ended"
-        assert not any(Path(f"/proc/{child}").exists() for child in children)
+        assert not any(alive(child) for child in children)
     log = (tmp_path / "stderr.log").read_text()
     lines = [json.loads(line) for line in log.splitlines()]
     assert any(line.get("http", {}).get("response", {}).get("status_code") == 202 for line in lines)
@@ -198,9 +199,9 @@ def test_its_worker_ends_when_it_is_killed(prepared: Prepared, tmp_path: Path) -
         service.process.kill()
         service.process.wait(5)
         deadline = time.monotonic() + START_S
-        while Path(f"/proc/{child}").exists() and time.monotonic() < deadline:
+        while alive(child) and time.monotonic() < deadline:
             time.sleep(0.2)
-        assert not Path(f"/proc/{child}").exists()
+        assert not alive(child)
 
 
 def test_tls(prepared: Prepared, tmp_path: Path) -> None:

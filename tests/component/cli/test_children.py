@@ -16,6 +16,7 @@ import pytest
 
 from cli import children
 from cli.problems import Problem
+from tests.support.proc import alive
 
 DEADLINE_S = 10.0
 SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
@@ -26,14 +27,6 @@ def until(check: Callable[[], object]) -> None:
     while not check():
         assert time.monotonic() < deadline, "it did not come true in time"
         time.sleep(0.02)
-
-
-def alive(pid: int) -> bool:
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return False
-    return text[text.rindex(")") + 2] not in "ZX"
 
 
 def test_output_goes_to_the_log_and_its_tail_is_told(tmp_path: Path) -> None:

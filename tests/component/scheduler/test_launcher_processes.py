@@ -16,20 +16,10 @@ import pytest
 from scheduler import jobs, processes
 from scheduler.jobs import Job
 from scheduler.launchers import RunnerLauncher, SupervisedJob
+from tests.component.scheduler.conftest import command_line, sleeping
 
 MakeJob = Callable[..., Job]
 Eventually = Callable[..., Any]
-
-
-def command_line(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-    except OSError:
-        return ""
-
-
-def sleeping(job: Job) -> bool:
-    return any(command_line(pid).startswith("sleep 300") for pid in processes.carrying(job.id))
 
 
 @pytest.fixture
@@ -150,7 +140,8 @@ def test_supervisors_and_playbooks_end_with_a_killed_scheduler(foreign: Any, eve
 def test_the_next_scheduler_sweeps_what_was_killed_at_one_stroke(foreign: Any, eventually: Eventually) -> None:
     scheduler, pids, job = foreign("detach")
     assert job.id not in jobs.sweep()  # a living job is left alone
-    playbook = min(processes.carrying(job.id), key=processes.started)
+    playbook = processes.first(processes.carrying(job.id))
+    assert playbook
     for pid in (scheduler.pid, *pids, playbook):
         os.kill(pid, signal.SIGKILL)
     scheduler.wait()

@@ -30,6 +30,7 @@ from scheduler.leader import Leadership
 from scheduler.record import JobRecord, SchedulerRecord, as_environment
 from scheduler.service import Scheduler
 from scheduler.supervisor import Supervisor
+from tests.component.scheduler.conftest import command_line
 
 Eventually = Callable[..., Any]
 TTL_S = 6.0  # a loaded machine takes seconds to import what a supervisor needs
@@ -132,13 +133,7 @@ def job_processes() -> set[int]:
 
 
 def sleeping() -> bool:
-    def command_line(pid: int) -> bytes:
-        try:
-            return Path(f"/proc/{pid}/cmdline").read_bytes()
-        except OSError:
-            return b""
-
-    return any(command_line(pid).startswith(b"sleep\x00300") for pid in job_processes())
+    return any(command_line(pid).startswith("sleep 300") for pid in job_processes())
 
 
 def run_until(settings: Settings, condition: Callable[[], Any], eventually: Eventually) -> Scheduler:
@@ -274,7 +269,8 @@ def test_a_killed_supervisor_is_told_at_once(settings: Settings, eventually: Eve
 
     def kill_and_see() -> Any:
         if not killed.is_set() and sleeping():
-            playbook = min(job_processes(), key=processes.started)
+            playbook = processes.first(job_processes())
+            assert playbook
             stat = processes.read_stat(playbook)
             assert stat is not None
             os.kill(stat.parent, signal.SIGKILL)

@@ -14,24 +14,16 @@ import pytest
 from scheduler import jobs, processes
 from scheduler.jobs import Answer, Job, Outcome
 from scheduler.supervisor import Supervisor
+from tests.component.scheduler.conftest import sleeping
 
 MakeJob = Callable[..., Job]
-
-
-def running(text: str) -> bool:
-    """Whether a process with this command line lives."""
-    return any(
-        text in (Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode())
-        for pid, _ in processes.jobs_alive()
-        if Path(f"/proc/{pid}").exists()
-    )
 
 
 def later(condition: Callable[[], Any], action: Callable[[], Any]) -> threading.Thread:
     """Do something, in a thread, as soon as a condition holds (the supervisor has the main thread)."""
 
     def wait() -> None:
-        until = time.monotonic() + 20
+        until = time.monotonic() + 120
         while not condition() and time.monotonic() < until:
             time.sleep(0.05)
         action()
@@ -74,7 +66,7 @@ def test_a_heartbeat_that_says_stop_ends_the_playbook_and_its_workers(
     make_job: MakeJob, record: Any, reason: str, outcome: Outcome
 ) -> None:
     job = make_job("sleep", claim_ttl_s=0.9, claimed_until=time.monotonic() + 60)
-    thread = later(lambda: running("sleep 300"), lambda: setattr(record, "answer", Answer(False, reason)))
+    thread = later(lambda: sleeping(job), lambda: setattr(record, "answer", Answer(False, reason)))
     assert Supervisor(job, lambda: record).run() is outcome
     thread.join()
     assert not processes.carrying(job.id)
@@ -104,7 +96,7 @@ def test_a_record_that_does_not_answer_ends_the_playbook_before_the_claim_runs_o
 
 def test_what_left_the_process_tree_is_ended_too(make_job: MakeJob, record: Any) -> None:
     job = make_job("detach", claim_ttl_s=0.9, claimed_until=time.monotonic() + 60)
-    thread = later(lambda: running("sleep 300"), lambda: setattr(record, "answer", Answer(False, "cancelled: enough")))
+    thread = later(lambda: sleeping(job), lambda: setattr(record, "answer", Answer(False, "cancelled: enough")))
     assert Supervisor(job, lambda: record).run() is Outcome.CANCELLED
     thread.join()
     assert not processes.carrying(job.id)
@@ -113,7 +105,7 @@ def test_what_left_the_process_tree_is_ended_too(make_job: MakeJob, record: Any)
 def test_a_rescue_does_not_run_when_the_job_is_cancelled(make_job: MakeJob, record: Any, tmp_path: Path) -> None:
     mark = tmp_path / "rescued"
     job = make_job("rescue", extravars={"mark": str(mark)}, claim_ttl_s=0.9, claimed_until=time.monotonic() + 60)
-    thread = later(lambda: running("sleep 300"), lambda: setattr(record, "answer", Answer(False, "cancelled: enough")))
+    thread = later(lambda: sleeping(job), lambda: setattr(record, "answer", Answer(False, "cancelled: enough")))
     assert Supervisor(job, lambda: record).run() is Outcome.CANCELLED
     thread.join()
     assert not mark.exists()
@@ -123,10 +115,11 @@ def test_killed_ansible_playbook_leaves_no_worker(make_job: MakeJob, record: Any
     job = make_job("sleep")
 
     def kill() -> None:
-        playbook = min(processes.carrying(job.id), key=processes.started)
+        playbook = processes.first(processes.carrying(job.id))
+        assert playbook
         processes.send(playbook, processes.signal.SIGKILL)
 
-    thread = later(lambda: running("sleep 300"), kill)
+    thread = later(lambda: sleeping(job), kill)
     assert Supervisor(job, lambda: record).run() is Outcome.FAILED
     thread.join()
     assert not processes.carrying(job.id)

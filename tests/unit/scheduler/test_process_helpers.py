@@ -48,7 +48,7 @@ def test_marked_processes_are_found_and_their_descendants(started: list[subproce
     assert len(found) == 2
     assert found <= processes.descendants(os.getpid())
     assert processes.descendants(shell.pid) == found - {shell.pid}
-    assert processes.started(shell.pid) > 0
+    assert processes.first(found) == shell.pid
     assert processes.end(lambda: processes.carrying(marker), grace_s=5) == set()
     shell.wait(5)
 
@@ -74,7 +74,8 @@ def test_what_outlives_even_sigkill_is_named() -> None:
 
 def test_gone_processes_are_nothing() -> None:
     assert processes.read_stat(2**22 + 1) is None
-    assert processes.started(2**22 + 1) == 0
+    assert processes.first({2**22 + 1}) is None
+    assert processes.first({2**22 + 1, os.getpid()}) == os.getpid()
     assert not processes.send(2**22 + 1, signal.SIGTERM)
 
 
