@@ -30,7 +30,7 @@ def test_every_vendor_of_the_lab_takes_an_image_and_gives_it_back(start_lab: Any
     planned = ask(bmc, check_mode=True, image=IMAGE)
     assert planned["changed"] and inside(bmc) == []
     done = ask(bmc, image=IMAGE)
-    assert done["changed"] and done["diff"] == planned["diff"] and done["device"]
+    assert done["changed"] and done["diff"] == planned["diff"] and done["device"] and done["task"] is None
     assert inside(bmc) == [IMAGE]
     again = ask(bmc, image=IMAGE)
     assert not again["changed"] and again["device"] == done["device"]
@@ -195,6 +195,20 @@ def test_what_a_refusal_asks_for_is_added_and_what_it_does_not_know_is_left_out(
         "TransferProtocolType": "HTTPS",
     }
     assert len(sent(bmc)) == 3
+
+
+def test_the_task_that_a_bmc_makes_of_it_is_handed_on(start_replay: Any) -> None:
+    from replay import Reply
+
+    tree = site("AMI", model="DGXH100")
+    task = "/redfish/v1/TaskService/Tasks/3"
+
+    def accept(asked: Any) -> Any:
+        tree["/redfish/v1/Managers/1/VirtualMedia/1"].update(Image=asked.body["Image"], Inserted=True)
+        return Reply(202, {"@odata.id": task, "TaskState": "Running"})
+
+    done = ask(talk(start_replay, tree, accept), image=IMAGE)
+    assert done["task"] == {"uri": task, "state": "Running", "percent": None}
 
 
 def test_another_refusal_is_not_tried_again(start_replay: Any) -> None:

@@ -130,6 +130,15 @@ def test_what_is_at_its_version_already_needs_no_image(lab_bmc: Any) -> None:
     assert caught.value.code == "image_missing" and not lab_bmc.writes()
 
 
+def test_a_version_without_targets_is_told_what_is_missing(lab_bmc: Any, image: Any) -> None:
+    with pytest.raises(InvalidInput, match="of which components") as caught:
+        update(lab_bmc, version="01.02.00", image=image(HostBIOS_0="01.02.00"))
+    assert caught.value.tried == "version 01.02.00 without targets" and "targets" in (caught.value.next or "")
+    with pytest.raises(InvalidInput, match="which version is wanted"):
+        update(lab_bmc, targets=["HostBIOS_0"], image=image(HostBIOS_0="01.02.00"))
+    assert not lab_bmc.writes()
+
+
 def test_firmware_that_takes_a_restart_is_read_back_by_nobody_before_it(lab_bmc: Any, image: Any) -> None:
     wanted = {"targets": ["HostBIOS_0"], "version": "01.02.00", "image": image(HostBIOS_0="01.02.00")}
     done = update(lab_bmc, apply_time="on_reset", **wanted)

@@ -274,6 +274,14 @@ def test_a_dell_boot_order_that_waits_for_the_boot_is_no_drift(start_lab: Any) -
     assert not profile(dell, reboot="if_needed", **wanted)["changed"]
 
 
+def test_the_job_that_is_not_waited_for_is_handed_on(start_lab: Any) -> None:
+    dell = start_lab("dell")
+    planned = profile(dell, check_mode=True, bios={"LogicalProc": "Disabled"})
+    assert planned["tasks"] == {}
+    done = profile(dell, bios={"LogicalProc": "Disabled"})
+    assert done["reboot_required"] and "/JID_" in done["tasks"]["bios"]["uri"]
+
+
 def test_settings_of_the_bmc_are_part_of_it(lab_bmc: Any) -> None:
     wanted = {
         "bmc": {"hostname": None, "ntp_servers": ["192.0.2.1", "192.0.2.2"], "dns_servers": None, "ipmi_enabled": False}

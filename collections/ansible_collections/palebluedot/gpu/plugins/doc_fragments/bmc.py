@@ -76,6 +76,8 @@ options:
   bmc_timeout:
     description:
       - Seconds that one operation on the BMC may take, with all its requests and retries.
+      - A change that the BMC refuses while the server is in POST is sent again with growing pauses for most of this
+        time; give 120 where POST is waited for.
       - The environment variable E(PALEBLUEDOT_BMC_TIMEOUT) is used when the option is not set.
     type: int
     default: 30

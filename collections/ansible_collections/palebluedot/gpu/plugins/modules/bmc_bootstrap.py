@@ -116,6 +116,7 @@ options:
   wait_timeout:
     description:
       - Seconds to wait in all until tries are allowed again. When that is not enough it fails with C(lockout_near).
+        There is nothing else to wait for, and so no C(wait).
     type: int
     default: 120
   tries_dir:

@@ -67,7 +67,8 @@ options:
     type: bool
   wait_timeout:
     description:
-      - Seconds to look for the changes, and for a BMC whose address changes.
+      - Seconds to look for the changes, and for a BMC whose address changes. They always are looked for, so that there
+        is no C(wait) because a BMC that is not seen where it should be now may be lost.
     type: int
     default: 120
 extends_documentation_fragment:

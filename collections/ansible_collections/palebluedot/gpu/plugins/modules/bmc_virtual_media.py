@@ -56,7 +56,8 @@ options:
     default: true
   wait_timeout:
     description:
-      - Seconds to wait until the BMC shows it.
+      - Seconds to wait until the BMC shows it. It always is waited for, so that there is no C(wait). It disturbs
+        nobody, and a boot from a drive that is empty still would.
     type: int
     default: 60
 extends_documentation_fragment:
@@ -93,6 +94,10 @@ device:
   returned: success
   type: str
   sample: CD1
+task:
+  description: The BMC's latest task for it, V(null) where it made none, with C(uri), C(state) and C(percent).
+  returned: success
+  type: dict
 virtual_media:
   description: All virtual drives afterwards; in check mode, as they would be.
   returned: success

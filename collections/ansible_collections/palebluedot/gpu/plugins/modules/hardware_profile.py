@@ -214,6 +214,13 @@ reboot_required:
   description: Whether something waits for a restart still.
   returned: success
   type: bool
+tasks:
+  description:
+    - The BMC's latest task for each part, and for the C(restart), where it made one, each with C(uri), C(state) and
+      C(percent). What was not waited for, with O(wait=false) or V(never) a restart, is looked up by it later.
+  returned: success
+  type: dict
+  sample: {"bios": {"uri": "/redfish/v1/Managers/iDRAC.Embedded.1/Jobs/JID_1", "state": "Scheduled", "percent": 0}}
 diff:
   description: The parts of the profile before and after.
   returned: success

@@ -39,13 +39,15 @@ class Part(ABC):
     """One part of a wanted state.
 
     ``name`` is what it is called in the profile, ``changed`` whether something has to be written, ``waits`` whether
-    something holds only after a restart: what was staged now, and what was staged before and is wanted still.
+    something holds only after a restart: what was staged now, and what was staged before and is wanted still. ``task``
+    is the BMC's latest task for it.
     """
 
     name: str
     changed = False
     waits = False
     power_cycle = False
+    task: Task | None = None
 
     def __init__(self, bmc: Bmc) -> None:
         self.bmc = bmc
@@ -129,7 +131,7 @@ class FirmwarePart(Part):
         for plan in self._plans:
             if plan.update is not None:
                 # one image at a time: a BMC writes no second one meanwhile
-                firmware.carry_out(self.bmc, self._firmware, plan, left(), True)
+                self.task, _components = firmware.carry_out(self.bmc, self._firmware, plan, left(), True)
 
     def holds(self) -> bool:
         for plan in self._plans:
@@ -148,7 +150,6 @@ class BiosPart(Part):
         super().__init__(bmc)
         self._attributes = attributes
         self._plan = bios_attributes.Plan({}, {}, {})
-        self._task: Task | None = None
 
     def plan(self) -> None:
         self._plan = bios_attributes.plan_bios(self.bmc, self._attributes)
@@ -173,12 +174,12 @@ class BiosPart(Part):
         return self._plan.drift
 
     def apply(self, left: Left) -> None:
-        self._task, _bios = bios_attributes.stage(self.bmc, self._plan, apply_time="on_reset")
+        self.task, _bios = bios_attributes.stage(self.bmc, self._plan, apply_time="on_reset")
 
     def finish(self, left: Left) -> None:
-        if self._task is not None:
+        if self.task is not None:
             # an iDRAC's PATCH is only the beginning: its job says whether the BIOS took the values
-            self._task = self.bmc.facet(redfish=TaskWaiter).wait(self._task, left())
+            self.task = self.bmc.facet(redfish=TaskWaiter).wait(self.task, left())
 
     def holds(self) -> bool:
         return self._plan.holds(self.bmc.bios())
@@ -279,7 +280,7 @@ class VolumesPart(Part):
     def apply(self, left: Left) -> None:
         for plan in self._plans:
             if plan.changed:
-                storage_volume.carry_out(self.bmc, self._storage, plan, left())
+                self.task, _volume = storage_volume.carry_out(self.bmc, self._storage, plan, left())
 
     def holds(self) -> bool:
         return not any(storage_volume.plan_volume(self.bmc, self._storage, plan.entry).changed for plan in self._plans)

@@ -8,8 +8,10 @@ understood is None, never 0 or "".
 
 from __future__ import annotations
 
+import copy
 import math
 import re
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote
 
@@ -79,6 +81,13 @@ def dig(resource: Any, *names: str) -> Any:
             return None
         resource = resource.get(name)
     return resource
+
+
+def selected(found: Any, wanted: Any) -> Any:
+    """What a resource says of the properties that are to be changed."""
+    if isinstance(wanted, Mapping) and isinstance(found, dict):
+        return {name: selected(found.get(name), value) for name, value in wanted.items()}
+    return copy.deepcopy(found)
 
 
 def link(resource: Any, *names: str) -> str | None:

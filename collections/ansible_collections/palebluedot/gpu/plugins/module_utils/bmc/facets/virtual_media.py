@@ -8,6 +8,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.base import Task
+
 
 @dataclass(frozen=True)
 class Slot:
@@ -56,9 +58,12 @@ class VirtualMedia(ABC):
         """
 
     @abstractmethod
-    def insert(self, slot: Slot, image: Image) -> None:
-        """Put an image in. Whether it is there is for the caller to read back."""
+    def insert(self, slot: Slot, image: Image) -> Task | None:
+        """Put an image in. Whether it is there is for the caller to read back.
+
+        :returns: the BMC's task, where it made one.
+        """
 
     @abstractmethod
-    def eject(self, slot: Slot) -> None:
-        """Take out what is in."""
+    def eject(self, slot: Slot) -> Task | None:
+        """Take out what is in; the same."""

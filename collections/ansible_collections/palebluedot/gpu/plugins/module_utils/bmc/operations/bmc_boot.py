@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.base import Bmc, Boot, BootTarget
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.base import AnswerLost, Bmc, Boot, BootTarget
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.connect import open_bmc
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.deadline import wait_until
 from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import BadAnswer
@@ -25,16 +25,17 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         changed = wanted != before
         if changed:
             override = _override(wanted) != _override(before)
-            bmc.set_boot(
-                target=BootTarget(wanted.target) if override else None,
-                persistence=wanted.persistence or "once",
-                mode=params.get("mode"),
-                boot_order=wanted.boot_order if wanted.boot_order != before.boot_order else None,
-                uefi_target=wanted.uefi_target,
-                dry=check_mode,
-            )
-        if changed and not check_mode:
-            after = _read_back(bmc, wanted, params)
+            change: dict[str, Any] = {
+                "target": BootTarget(wanted.target) if override else None,
+                "persistence": wanted.persistence or "once",
+                "mode": params.get("mode"),
+                "boot_order": wanted.boot_order if wanted.boot_order != before.boot_order else None,
+                "uefi_target": wanted.uefi_target,
+            }
+            if check_mode:
+                bmc.set_boot(**change, dry=True)
+            else:
+                after = _set(bmc, change, wanted, params)
     return {
         "changed": changed,
         "boot": after.as_dict(),
@@ -71,7 +72,14 @@ def _override(boot: Boot) -> tuple[str | None, ...]:
     return boot.target, boot.uefi_target, boot.persistence, boot.mode if boot.persistence else None
 
 
-def _read_back(bmc: Bmc, wanted: Boot, params: dict[str, Any]) -> Boot:
+def _set(bmc: Bmc, change: dict[str, Any], wanted: Boot, params: dict[str, Any]) -> Boot:
+    """Set it, and read it back: that also tells whether it was carried out where the answer was lost."""
+    lost: AnswerLost | None = None
+    try:
+        bmc.set_boot(**change)
+    except AnswerLost as problem:
+        lost = problem
+
     def holds(read: Boot) -> bool:
         if (read.target, read.uefi_target, read.persistence) != (wanted.target, wanted.uefi_target, wanted.persistence):
             return False
@@ -82,7 +90,7 @@ def _read_back(bmc: Bmc, wanted: Boot, params: dict[str, Any]) -> Boot:
 
     done, read = wait_until(bmc.boot, holds, _SHOWS_WITHIN_S)
     if not done:
-        raise BadAnswer(
+        raise lost or BadAnswer(
             "the BMC accepted the boot setting and does not show it",
             code="not_applied",
             host=bmc.host,
@@ -95,5 +103,5 @@ def _read_back(bmc: Bmc, wanted: Boot, params: dict[str, Any]) -> Boot:
 
 def set_order(bmc: Bmc, order: list[str]) -> None:
     """Set the whole boot order, as `Bmc.resolve_boot_order` gives it, and read it back."""
-    bmc.set_boot(boot_order=order)
-    _read_back(bmc, replace(bmc.boot(), boot_order=order), {"boot_order": order})
+    wanted = replace(bmc.boot(), boot_order=order)
+    _set(bmc, {"boot_order": order}, wanted, {"boot_order": order})

@@ -5,10 +5,10 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
-from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.base import AnswerLost
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.base import AnswerLost, Task
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.connect import open_bmc
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.deadline import wait_until
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.facets.virtual_media import Image, Slot, VirtualMedia
@@ -34,15 +34,17 @@ def run(params: Params, check_mode: bool) -> dict[str, Any]:
             target = None
             wanted = {slot.id: replace(slot, inserted=False, image=None) for slot in chosen if slot.inserted}
         after = before
+        task: Task | None = None
         if wanted and params["state"] == "inserted":
             bmc.facet(redfish=RedfishLicences).require("virtual_media")
         if wanted and not check_mode:
-            _carry_out(media, [slot for slot in before if slot.id in wanted], params)
+            task = _carry_out(media, [slot for slot in before if slot.id in wanted], params)
             after = _read_back(media, wanted, params)
     planned = [wanted.get(slot.id, slot) for slot in before]
     return {
         "changed": bool(wanted),
         "device": target.id if target else None,
+        "task": asdict(task) if task else None,
         "virtual_media": [slot.as_dict() for slot in (planned if check_mode else after)],
         "diff": {"before": _side(before), "after": _side(planned)},
     }
@@ -80,17 +82,19 @@ def _holds(slot: Slot, wanted: Slot) -> bool:
     return _has(slot, wanted.image) if wanted.image else not slot.inserted
 
 
-def _carry_out(media: VirtualMedia, slots: list[Slot], params: Params) -> None:
+def _carry_out(media: VirtualMedia, slots: list[Slot], params: Params) -> Task | None:
+    task: Task | None = None
     for slot in slots:
         if slot.inserted:
             with suppress(AnswerLost):  # whether it was carried out is read back
-                media.eject(slot)
+                task = media.eject(slot)
             if params["state"] == "inserted":
                 _read_back(media, {slot.id: replace(slot, inserted=False, image=None)}, params)
         if params["state"] == "inserted":
             image = Image(params["image"], params.get("username"), params.get("password"), params["write_protected"])
             with suppress(AnswerLost):
-                media.insert(slot, image)
+                task = media.insert(slot, image)
+    return task
 
 
 def _read_back(media: VirtualMedia, wanted: dict[str, Slot], params: Params) -> list[Slot]:

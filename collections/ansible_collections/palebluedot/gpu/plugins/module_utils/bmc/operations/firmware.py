@@ -93,9 +93,11 @@ def plan_update(bmc: Bmc, firmware: Firmware, entry: Mapping[str, Any]) -> Plan:
     targets = list(entry.get("targets") or [])
     if not versions and not (targets and entry.get("version")):
         raise InvalidInput(
-            "it is not said which version is wanted",
+            "it is not said of which components the version is wanted"
+            if entry.get("version")
+            else "it is not said which version is wanted",
             host=bmc.host,
-            tried="version, versions",
+            tried=f"version {entry['version']} without targets" if entry.get("version") else "version, versions",
             next="Give version and targets, or versions with a version for each component.",
         )
     about = versions or {target: str(entry["version"]) for target in targets}

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from typing import Any
 
-from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.base import Bmc, PowerAction, PowerState
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.base import Bmc, PowerAction, PowerState, Task
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.connect import open_bmc
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.parts import Part, parts_of
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.restarted import about, read_back
@@ -40,19 +41,21 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
             "after": {part.name: part.after for part in parts},
         }
         changed = any(part.changed for part in parts)
+        tasks: dict[str, Task | None] = {}
         if not check_mode:
             for part in parts:
                 if part.changed:
                     with about(part.name):
                         part.apply(left)
-            if restarts:
-                restart(bmc, parts, left, bool(params["wait"]))
+            restarted = restart(bmc, parts, left, bool(params["wait"])) if restarts else None
+            tasks = {**{part.name: part.task for part in parts}, "restart": restarted}
             diff["after"] = {part.name: part.after for part in parts}
     return {
         "changed": changed or restarts,
         "drift": drift,
         "rebooted": restarts,
         "reboot_required": waiting and not restarts,
+        "tasks": {name: asdict(task) for name, task in tasks.items() if task is not None},
         "diff": diff,
     }
 
@@ -87,14 +90,17 @@ def _restart_by(parts: Sequence[Part]) -> PowerAction:
     return PowerAction.CYCLE if cycles else PowerAction.RESET
 
 
-def restart(bmc: Bmc, parts: Sequence[Part], left: Callable[[], float], waits: bool) -> None:
-    """One restart, then read back. A server that was off is switched on for it, and off again."""
+def restart(bmc: Bmc, parts: Sequence[Part], left: Callable[[], float], waits: bool) -> Task | None:
+    """One restart, then read back. A server that was off is switched on for it, and off again.
+
+    :returns: the BMC's task for the restart.
+    """
     was_on = bmc.power_state() is not PowerState.OFF
     action = _restart_by(parts) if was_on else PowerAction.ON
     with about("restart"):
-        bmc.set_power(action, wait_timeout=left() if waits else None)
+        task = bmc.set_power(action, wait_timeout=left() if waits else None)
     if not waits:
-        return
+        return task
     for part in parts:
         if part.waits or part.changed:
             with about(part.name):
@@ -103,3 +109,4 @@ def restart(bmc: Bmc, parts: Sequence[Part], left: Callable[[], float], waits: b
     if not was_on:
         with about("restart"):
             bmc.set_power(PowerAction.OFF, wait_timeout=left())
+    return task

@@ -12,6 +12,7 @@ from typing import Any
 
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.connect import open_bmc
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish.anything import RedfishAnything, checked_path
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.values import selected
 from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import PaleBlueDotError
 
 _MASK = "********"
@@ -78,7 +79,7 @@ def _difference(
     """Whether the request changes something, as far as can be read, and what."""
     if method == "PATCH" and before is not None:
         wanted = body or {}
-        return not _holds(before, wanted), {"before": _selected(before, wanted), "after": copy.deepcopy(wanted)}
+        return not _holds(before, wanted), {"before": selected(before, wanted), "after": copy.deepcopy(wanted)}
     if method == "DELETE":
         return before is not None, {"before": {path: "present"} if before else {}, "after": {}}
     shown = {"request": f"{method} {path}", "body": copy.deepcopy(body)}
@@ -89,13 +90,6 @@ def _holds(found: Any, wanted: Any) -> bool:
     if isinstance(wanted, dict):
         return isinstance(found, dict) and all(name in found and _holds(found[name], wanted[name]) for name in wanted)
     return bool(found == wanted)
-
-
-def _selected(found: Any, wanted: Any) -> Any:
-    """What the resource says of the properties that are to be changed."""
-    if isinstance(wanted, dict) and isinstance(found, dict):
-        return {name: _selected(found.get(name), value) for name, value in wanted.items()}
-    return copy.deepcopy(found)
 
 
 def _secrets(value: Any, secret: bool = False) -> Iterator[str]:

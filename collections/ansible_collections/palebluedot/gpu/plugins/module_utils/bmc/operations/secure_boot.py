@@ -5,9 +5,10 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
+from operator import not_
 from typing import Any
 
-from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.base import Bmc, Task
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.base import AnswerLost, Bmc, Task
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.connect import open_bmc
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.deadline import wait_until
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.facets.secure_boot import SecureBoot, SecureBootState
@@ -42,10 +43,14 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         planned = after = replace(before, enabled=wanted if switches else before.enabled, mode=mode_then)
         if (resets or switches) and not check_mode:
             if resets and keys is not None:
-                task = secure_boot.reset_keys(keys)
+                task = _reset_keys(secure_boot, keys)
+            lost: AnswerLost | None = None
             if switches and wanted is not None:
-                task = secure_boot.enable(wanted) or task
-            after = _read_back(bmc, secure_boot, wanted if switches else None)
+                try:
+                    task = secure_boot.enable(wanted) or task
+                except AnswerLost as problem:
+                    lost = problem
+            after = _read_back(bmc, secure_boot, wanted if switches else None, lost)
     changed = resets or switches
     return {
         "changed": changed,
@@ -66,12 +71,22 @@ def _keys_differ(secure_boot: SecureBoot, before: SecureBootState, keys: str) ->
     return before.mode == "setup" or secure_boot.factory_keys() is not True
 
 
-def _read_back(bmc: Bmc, secure_boot: SecureBoot, wanted: bool | None) -> SecureBootState:
-    done, read = wait_until(
-        secure_boot.read, lambda read: wanted is None or read.enabled in (None, wanted), _SHOWS_WITHIN_S
-    )
+def _reset_keys(secure_boot: SecureBoot, keys: str) -> Task | None:
+    """Where the answer is lost the keys themselves tell, if the BMC shows them before the restart."""
+    try:
+        return secure_boot.reset_keys(keys)
+    except AnswerLost:
+        if not wait_until(lambda: _keys_differ(secure_boot, secure_boot.read(), keys), not_, _SHOWS_WITHIN_S)[0]:
+            raise
+        return None
+
+
+def _read_back(bmc: Bmc, secure_boot: SecureBoot, wanted: bool | None, lost: AnswerLost | None) -> SecureBootState:
+    """:param lost: the answer was, so that only what is read tells whether it was carried out."""
+    known = (wanted,) if lost else (None, wanted)
+    done, read = wait_until(secure_boot.read, lambda read: wanted is None or read.enabled in known, _SHOWS_WITHIN_S)
     if not done:
-        raise BadAnswer(
+        raise lost or BadAnswer(
             "the BMC accepted the Secure Boot setting and does not show it",
             code="not_applied",
             host=bmc.host,

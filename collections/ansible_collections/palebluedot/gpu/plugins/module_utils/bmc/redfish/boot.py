@@ -6,10 +6,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.base import Boot, BootTarget, Refused, not_offered
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.base import (
+    AnswerLost,
+    Boot,
+    BootTarget,
+    Refused,
+    not_offered,
+)
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.deadline import Deadline
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.values import dig, link, table, text, texts
 from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import InvalidInput, NotFound, Unsupported
@@ -158,7 +165,8 @@ class RedfishBoot:
             return
         if boot_order is not None and order_apart:
             path, etag = place.order
-            self._bmc.transport.patch(path, place.order_body(boot_order), deadline, etag=etag)
+            with suppress(AnswerLost):  # the caller reads back whether it was carried out
+                self._bmc.transport.patch(path, place.order_body(boot_order), deadline, etag=etag)
         if not change:
             return
         path, etag = place.override

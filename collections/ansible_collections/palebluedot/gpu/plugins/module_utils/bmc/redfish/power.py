@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +20,7 @@ from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.base import (
 )
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.deadline import Deadline, wait_until
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish.away import Silence, is_slow
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish.patience import patiently
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish.tasks import task_of, wait_for
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.values import dig, integer, leaf, table, text, texts
 from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import (
@@ -41,7 +44,6 @@ CHASSIS = "/redfish/v1/Chassis"
 _SHOWS_WITHIN_S = 2.0
 # A restart is seen within this time, or not at all: many servers show On from beginning to end.
 _SIGN_WITHIN_S = 3.0
-_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 15.0
 # Without waiting for the state "not now" is still tried again: after an off several BMCs refuse an on for seconds.
 _PATIENCE_S = 60.0
 # After a restart of the mains a server comes on by itself, or its power restore policy leaves it off.
@@ -152,20 +154,26 @@ class RedfishPower:
         BMCs answer 409 or 400 when it is so already, 500 when it worked, or nothing at all. A refusal for now (POST, an
         on just after an off, a BMC that is busy) is tried again with growing pauses. A lost answer never is.
         """
-        pause = _FIRST_PAUSE_S
-        while True:
+
+        def send() -> Task | None:
             try:
-                return task_of(self._bmc.transport.post(server.target, {"ResetType": kind}, self._bmc.deadline()))
-            except (AnswerLost, BadAnswer, Busy, Conflict, Refused) as problem:
+                return self._order(server.target, {"ResetType": kind})
+            except (AnswerLost, BadAnswer, Busy, Conflict, Refused):
                 if self._happened(server, reach):
                     return None
-                for_now = problem.retryable and isinstance(problem, Busy | Conflict)
-                # a BMC that names a time is not asked before it
-                wait = max(pause, float(problem.details.get("retry_after") or 0))
-                if not for_now or patience.remaining() <= wait:
-                    raise
-            self._bmc.sleep(wait)
-            pause = min(pause * 2, _LONGEST_PAUSE_S)
+                raise
+
+        return self._patiently(send, patience)
+
+    def _order(self, target: str, body: dict[str, Any]) -> Task | None:
+        """POST once: whether it is sent again is for this class to say, which looks at the server in between."""
+        return task_of(self._bmc.transport.write("POST", target, body, {}, self._bmc.deadline()))
+
+    def _patiently(self, send: Callable[[], Task | None], patience: Deadline) -> Task | None:
+        def for_now(problem: PaleBlueDotError) -> bool:
+            return problem.retryable and isinstance(problem, Busy | Conflict)
+
+        return patiently(send, for_now, patience.remaining(), self._bmc.sleep)
 
     def _happened(self, server: _Server, reach: PowerState | None) -> bool:
         """Whether the server shows what was asked of it: the state, or for a restart a new time of it."""
@@ -337,17 +345,9 @@ class RedfishPower:
 
         The BMC is on the same mains, so an answer that never comes is nothing unusual: what follows tells.
         """
-        pause = _FIRST_PAUSE_S
-        while True:
-            try:
-                return task_of(self._bmc.transport.post(target, body, self._bmc.deadline()))
-            except AnswerLost:
-                return None
-            except (Busy, Conflict) as problem:
-                if not problem.retryable or patience.remaining() <= pause:
-                    raise
-            self._bmc.sleep(pause)
-            pause = min(pause * 2, _LONGEST_PAUSE_S)
+        with suppress(AnswerLost):
+            return self._patiently(lambda: self._order(target, body), patience)
+        return None
 
     def _manager_reset_at(self) -> str | None:
         try:

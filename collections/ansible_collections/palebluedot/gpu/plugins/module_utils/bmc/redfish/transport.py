@@ -31,9 +31,14 @@ from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish.https 
     context_for,
     fingerprint_of,
 )
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish.patience import patiently
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish.upload import Plain, Unreadable
-from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.values import dig, table, tables, text
-from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.vendors.messages import NO_MORE_SESSIONS, NOT_NOW
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.values import dig, selected, table, tables, text
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.vendors.messages import (
+    IN_POST,
+    NO_MORE_SESSIONS,
+    NOT_NOW,
+)
 from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import (
     AuthenticationError,
     BadAnswer,
@@ -61,6 +66,8 @@ SYSTEMS = "/redfish/v1/Systems"
 SESSIONS = "/redfish/v1/SessionService/Sessions"
 LOGOUT_TIMEOUT_S = 5.0
 READ_TRIES = 3
+# This part of an operation's time is not waited away while the BMC says "not now": what follows is to have it.
+_KEPT = 0.2
 # Basic among the challenges of WWW-Authenticate (RFC 9110, 11.6.1)
 _BASIC = re.compile(r"(?:^|,)\s*Basic\b", re.IGNORECASE)
 
@@ -192,18 +199,36 @@ class RedfishTransport:
     # -- writing ------------------------------------------------------------------------------------------------------
 
     def post(self, path: str, body: Mapping[str, Any], deadline: Deadline) -> Answer:
-        """POST once. Sent again only when the BMC says that it is too busy to take it."""
-        return self._write("POST", path, body, {}, deadline)
+        """POST once. Sent again only where the BMC says that it has not taken it: too busy, or the server in POST."""
+        return self._patiently(lambda: self._write("POST", path, body, {}, deadline), deadline)
 
     def patch(self, path: str, body: Mapping[str, Any], deadline: Deadline, *, etag: str | None = None) -> Answer:
-        """PATCH with If-Match where there is an ETag.
+        """PATCH with If-Match where there is an ETag; again where the BMC says that it takes no change during POST.
 
-        AMI, Supermicro, HPE and Lenovo want one; some of them then compare a weak tag with a strong one and refuse what
-        they handed out. So: as given, then without its ``W/``, then without If-Match; and only while the resource
-        still has the tag that was refused, or none.
+        POST gives resources new tags. That is no change by somebody else while what is to be written reads as before.
 
         :raises Conflict: ``precondition_failed`` where somebody else has changed the resource meanwhile.
         """
+        tag, shown = etag, None
+
+        def send() -> Answer:
+            nonlocal tag, shown
+            if shown is not None:
+                found, fresh = self.get_with_etag(path, deadline)
+                tag = fresh if selected(found, body) == shown else tag
+            try:
+                return self._patch(path, body, deadline, tag)
+            except PaleBlueDotError as problem:
+                if shown is None and tag not in (None, "*") and _in_post(problem):
+                    shown = selected(self.get(path, deadline), body)
+                raise
+
+        return self._patiently(send, deadline)
+
+    def _patch(self, path: str, body: Mapping[str, Any], deadline: Deadline, etag: str | None) -> Answer:
+        """AMI, Supermicro, HPE and Lenovo want an If-Match; some of them then compare a weak tag with a strong one and
+        refuse what they handed out. So: as given, then without its ``W/``, then without If-Match; and only while the
+        resource still has the tag that was refused, or none."""
         ladder: list[str | None] = [etag] if etag else []
         if etag and etag.startswith("W/"):
             ladder.append(etag[2:])
@@ -215,6 +240,9 @@ class RedfishTransport:
                 if problem.code != "precondition_failed" or tag is None or self._is_changed(path, tag, deadline):
                     raise
         raise AssertionError("not reached")
+
+    def _patiently(self, send: Callable[[], Answer], deadline: Deadline) -> Answer:
+        return patiently(send, _in_post, deadline.remaining() - _KEPT * deadline.seconds, self._sleep)
 
     def _is_changed(self, path: str, tag: str, deadline: Deadline) -> bool:
         """Whether the resource has another tag by now. Header and body need not show the same one."""
@@ -229,7 +257,7 @@ class RedfishTransport:
 
     def delete(self, path: str, deadline: Deadline, body: Mapping[str, Any] | None = None) -> Answer:
         """:param body: annotations such as ``@Redfish.OperationApplyTime``; nearly always there is none."""
-        return self._write("DELETE", path, body, {}, deadline)
+        return self._patiently(lambda: self._write("DELETE", path, body, {}, deadline), deadline)
 
     def upload(self, path: str, content: Plain, deadline: Deadline) -> Answer:
         """POST a file, piece by piece and once only: not even "too busy, come again" sends it a second time.
@@ -636,7 +664,10 @@ class RedfishTransport:
             return Busy("the BMC is busy", next="Try again in a minute.", **facts)
         if status == 409 or ids & NOT_NOW:
             return Conflict(
-                "the BMC cannot do this now", next="Wait until the server has passed POST.", retryable=True, **facts
+                "the BMC cannot do this now",
+                next="Wait until the server has passed POST, or raise bmc_timeout.",
+                retryable=True,
+                **facts,
             )
         if status >= 500:
             return BadAnswer("the BMC failed inside", next="Try again; restart the BMC if it goes on.", **facts)
@@ -647,6 +678,11 @@ def url_host(address: str) -> str:
     """The address as it stands in a URL: IPv6 in brackets."""
     bare = address.strip().strip("[]")
     return f"[{bare}]" if ":" in bare else bare
+
+
+def _in_post(problem: PaleBlueDotError) -> bool:
+    """Whether the BMC has refused a write for as long as the server is in POST, so that it certainly was not done."""
+    return bool(IN_POST & set(problem.details.get("message_ids", ())))
 
 
 def _account_to_change(body: dict[str, Any]) -> str | None:

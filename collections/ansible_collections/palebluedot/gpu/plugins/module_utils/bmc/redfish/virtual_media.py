@@ -8,9 +8,10 @@ import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.base import Refused
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.base import Refused, Task
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.deadline import Deadline
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.facets.virtual_media import Image, Slot, VirtualMedia
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish.tasks import task_of
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.values import dig, leaf, link, table, text, texts
 from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import BadAnswer, Unsupported
 
@@ -73,7 +74,7 @@ class RedfishVirtualMedia(VirtualMedia):
 
     # -- writing ------------------------------------------------------------------------------------------------------
 
-    def insert(self, slot: Slot, image: Image) -> None:
+    def insert(self, slot: Slot, image: Image) -> Task | None:
         deadline = self._bmc.deadline()
         profile = self._bmc.profile(deadline)
         body: dict[str, Any] = {"Image": image.url}
@@ -83,15 +84,16 @@ class RedfishVirtualMedia(VirtualMedia):
             body["WriteProtected"] = False
         if profile.media_credentials or image.username is not None:
             body |= {"UserName": image.username or "", "Password": image.password or ""}
-        self._adjusting(slot, "InsertMedia", body, image, deadline)
+        return self._adjusting(slot, "InsertMedia", body, image, deadline)
 
-    def _adjusting(self, slot: Slot, action: str, body: dict[str, Any], image: Image, deadline: Deadline) -> None:
+    def _adjusting(
+        self, slot: Slot, action: str, body: dict[str, Any], image: Image, deadline: Deadline
+    ) -> Task | None:
         """Send it; where the refusal is about a property that may be there or not, send it with or without that."""
         tried: set[str] = set()
         while True:
             try:
-                self._write(slot, action, body, deadline)
-                return
+                return self._write(slot, action, body, deadline)
             except (Refused, Unsupported, BadAnswer) as problem:
                 said = problem.answer or ""
                 name = next((word for word in _ADJUSTABLE if word in said and word not in tried), None)
@@ -103,20 +105,20 @@ class RedfishVirtualMedia(VirtualMedia):
                 else:
                     body[name] = _default(name, image)
 
-    def eject(self, slot: Slot) -> None:
+    def eject(self, slot: Slot) -> Task | None:
         # an object, empty as it is: iLO takes nothing less
-        self._write(slot, "EjectMedia", {}, self._bmc.deadline())
+        return self._write(slot, "EjectMedia", {}, self._bmc.deadline())
 
-    def _write(self, slot: Slot, action: str, body: dict[str, Any], deadline: Deadline) -> None:
+    def _write(self, slot: Slot, action: str, body: dict[str, Any], deadline: Deadline) -> Task | None:
         current, etag = self._bmc.transport.get_with_etag(slot.path, deadline)
         actions = {name for name in table(current.get("Actions")) if name.startswith("#VirtualMedia.")}
         if not actions:
             change = body or {"Image": None, "Inserted": False}
-            self._bmc.transport.patch(slot.path, change, deadline, etag=etag)
-            return
+            return task_of(self._bmc.transport.patch(slot.path, change, deadline, etag=etag))
         # Supermicro shows EjectMedia only while something is in
         target = text(dig(current, "Actions", f"#VirtualMedia.{action}", "target"))
-        self._bmc.transport.post(target or f"{slot.path}/Actions/VirtualMedia.{action}", body, deadline)
+        path = target or f"{slot.path}/Actions/VirtualMedia.{action}"
+        return task_of(self._bmc.transport.post(path, body, deadline))
 
 
 def _default(name: str, image: Image) -> Any:

@@ -7,15 +7,16 @@ Known before it is known which product answers: a login may be refused before an
 
 from __future__ import annotations
 
-# The same request will be taken later.
-NOT_NOW = frozenset(
+# The server is in POST, or in another state that passes: nothing was done, and the same request will be taken later.
+IN_POST = frozenset(
     {
         "UnableToModifyDuringSystemPOST",  # iLO
         "InvalidOperationForSystemState",  # iLO
         "SYS518",  # iDRAC: the server is in POST, or the BMC is not ready
-        "ActionParameterValueConflict",  # iDRAC 10: an on just after an off
     }
 )
+# The same of a power order, for which the Base registry's id is used too by iDRAC 10: an on just after an off
+NOT_NOW = IN_POST | {"ActionParameterValueConflict"}
 # Events are subscribed to in vain while the BMC's alerts are switched off.
 ALERTS_OFF = frozenset({"SYS553"})  # iDRAC: IPMILan.1.AlertEnable
 # Every session that the BMC holds is taken.
