@@ -15,7 +15,7 @@ from fleet.models.workflow_step import WorkflowStep
 
 
 class Workflow(Timestamps, Base):
-    """`kind` is allocate, release or clean; `executor` is service, external or awx.
+    """`kind` is allocate, release or clean; `executor` is service or external (awx is refused yet).
 
     The claim: `claimed_by` holds it since `fence` was `claim_fence`, until `claim_expires_at`. `fence` rises with every
     claim and every cancellation, `attempt` with every claim. `steps` is the plan, fixed when the workflow is made:

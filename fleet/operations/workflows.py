@@ -38,6 +38,12 @@ def create(
     """A pending workflow with its plan and the reports its machines will post. An external one waits for a hand."""
     if executor not in EXECUTORS:
         raise Invalid(f"executor {executor!r} is not one of {', '.join(EXECUTORS)}", code="invalid_executor")
+    if executor == "awx":
+        raise Invalid(
+            "the service does not launch jobs of AWX yet",
+            code="not_offered",
+            next="ask for executor `external`, then launch the job template in AWX with the name of the request",
+        )
     settings = get_settings()
     moment = clock.now(session)
     workflow = Workflow(

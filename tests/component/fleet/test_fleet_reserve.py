@@ -109,6 +109,7 @@ def test_servers_of_the_fullest_rack_are_taken_first(fleet: Site) -> None:
         ({"kind": "shared"}, errors.Invalid, "not_offered"),
         ({"kind": "boat"}, errors.Invalid, "invalid_kind"),
         ({"executor": "cron"}, errors.Invalid, "invalid_executor"),
+        ({"executor": "awx"}, errors.Invalid, "not_offered"),
         ({"template": "windows"}, errors.NotFound, "unknown_template"),
         ({"template_version": "99"}, errors.NotFound, "unknown_template"),
         ({"template": "secure-erase"}, errors.NotFound, "unknown_template"),
