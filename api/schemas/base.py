@@ -13,9 +13,13 @@ NAME_LENGTH = 128  # as in the record
 PAGE_LIMIT = 200
 PAGE_DEFAULT = 50
 
+NO_OBJECT = {"type": "A JSON object is expected."}
+
 
 class Request(Schema):
     """A body or query: unknown names are errors, because a misspelt field would silently do nothing."""
+
+    error_messages = NO_OBJECT
 
     class Meta:
         unknown = RAISE

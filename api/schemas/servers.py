@@ -6,7 +6,7 @@ from typing import Any
 
 from marshmallow import INCLUDE, Schema, ValidationError, fields, validate, validates_schema
 
-from api.schemas.base import Answer, Flag, PageQuery, Request, choice, page_of, text
+from api.schemas.base import NO_OBJECT, Answer, Flag, PageQuery, Request, choice, page_of, text
 from api.schemas.gpus import GpuSchema
 from fleet.states import OPERATORS_STATES, SERVER
 
@@ -29,6 +29,8 @@ class NicSchema(Answer):
 
 class Facts(Schema):
     """What hardware said: more than we know is no error."""
+
+    error_messages = NO_OBJECT
 
     class Meta:
         unknown = INCLUDE

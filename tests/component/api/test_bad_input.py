@@ -61,6 +61,7 @@ def unchanged(app: Flask) -> Iterator[None]:
         ({"template_version": "0.0.0"}, 404, "unknown_template"),
         ({"kind": "house"}, 422, "validation_failed"),
         ({"executor": "by hand"}, 422, "validation_failed"),
+        ({"executor": "awx"}, 422, "not_offered"),
         ({"parameters": {"nonsense": 1}}, 422, None),
         ({"parameters": []}, 422, "validation_failed"),
         ({"ssh_keys": ["not a key"]}, 422, None),
@@ -109,6 +110,28 @@ def test_a_count_that_fits_no_server_names_the_nearest(user: Caller) -> None:
 @pytest.mark.usefixtures("fleet", "unchanged")
 def test_a_body_that_is_none(user: Caller, data: bytes, content_type: str, status: int, code: str) -> None:
     assert problem(user.post("/gpu/allocate", data=data, content_type=content_type), status, code)["next"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "sent", "field"),
+    [
+        ("POST", "/gpu/allocate", [{"gpu_count": 8}], "json"),
+        ("POST", "/servers", {"servers": ["gpu-00"]}, "servers.0"),
+        ("PUT", "/servers/gpu-00/inspection", "fine", "json"),
+    ],
+)
+@pytest.mark.usefixtures("fleet", "unchanged")
+def test_where_an_object_belongs_the_answer_says_so(
+    admin: Caller, method: str, path: str, sent: object, field: str
+) -> None:
+    document = problem(admin.call(method, path, sent), 422, "validation_failed")
+    assert document["detail"] == f"{field}: A JSON object is expected."
+
+
+@pytest.mark.usefixtures("fleet", "unchanged")
+def test_awx_is_launched_by_hand_until_the_service_can(user: Caller) -> None:
+    document = problem(user.post("/gpu/allocate", {**WISH, "executor": "awx"}), 422, "not_offered")
+    assert "`external`" in document["next"] and "job template" in document["next"]
 
 
 @pytest.mark.parametrize(
