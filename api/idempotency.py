@@ -1,8 +1,8 @@
-"""``Idempotency-Key`` on every POST: a request repeated because its answer got lost gets that answer again.
+"""``Idempotency-Key`` on POSTs: a request repeated because its answer got lost gets that answer again.
 
 For allocating, the key is the request's name and lives in the record for ever. For the other POSTs, answers are kept in
 this process's memory for a while: long enough for a client's retries, gone after a restart. What must be safe beyond
-that (import, clean, claim) is idempotent by itself.
+that (import, clean, claim) is idempotent by itself. A POST that takes no key says in the API document why not.
 """
 
 from __future__ import annotations

@@ -20,7 +20,10 @@ blp = Blueprint("auth", __name__, url_prefix="/api/v1/auth", description="Loggin
 @blp.arguments(LoginSchema)
 @blp.response(200, TokenPairSchema)
 def login(body: dict[str, Any]) -> Any:
-    """Log in with name and password."""
+    """Log in with name and password.
+
+    Takes no Idempotency-Key: the tokens of an answer are not kept; a repetition gives others, and both are good.
+    """
     name, password = body["username"], body["password"]
     with record().reading() as session:
         check = users.check_password(session, name, password)
@@ -36,7 +39,10 @@ def login(body: dict[str, Any]) -> Any:
 @public
 @blp.response(200, AccessTokenSchema)
 def refresh() -> Any:
-    """A new access token, for the refresh token as bearer token."""
+    """A new access token, for the refresh token as bearer token.
+
+    Takes no Idempotency-Key: the token of an answer is not kept; a repetition gives another, and both are good.
+    """
     return issue_access(verify_jwt(refresh=True))
 
 
@@ -45,5 +51,8 @@ def refresh() -> Any:
 @writing
 @blp.response(204)
 def logout(session: Any) -> None:
-    """End your logins: every access and refresh token issued until now is void. API tokens stay."""
+    """End your logins: every access and refresh token issued until now is void. API tokens stay.
+
+    Takes no Idempotency-Key: a login that was ended stays ended.
+    """
     users.end_logins(session, current_actor())

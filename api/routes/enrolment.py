@@ -144,7 +144,10 @@ def rules_schema() -> Any:
 @reading
 @blp.response(200, VerdictSchema)
 def check_rules(session: Session, body: dict[str, Any]) -> Any:
-    """What the rules make of a server's last inspection, rule by rule; nothing is changed."""
+    """What the rules make of a server's last inspection, rule by rule.
+
+    Takes no Idempotency-Key: nothing is written, and a repetition sees the server as it is then.
+    """
     server = ids.require_or_name(body["server"], "srv")
     return inspection.explain(session, current_actor(), server, body.get("content"))
 

@@ -32,7 +32,10 @@ BODY = {
 @writing
 @blp.response(204)
 def ingest(session: Session, kind: str, token: str) -> None:
-    """Take a machine's report (`first-boot`, `erase`), as cloud-init's phone_home or our own scripts send it."""
+    """Take a machine's report (`first-boot`, `erase`), as cloud-init's phone_home or our own scripts send it.
+
+    Takes no Idempotency-Key: the first report counts, and a machine that posts again is answered well.
+    """
     reports.receive(session, kind, token, _body(), remote_addr=request.remote_addr)
 
 

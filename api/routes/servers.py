@@ -106,7 +106,7 @@ def set_state(session: Session, body: dict[str, Any], server: str) -> Any:
 
 
 @blp.route("/servers/<server>/clean", "cleanServer", method="POST")
-@requires("operator", "admin")
+@requires("operator", "admin", keyed=True)
 @writing
 @blp.response(202, AcceptedSchema)
 def clean(session: Session, server: str) -> Any:

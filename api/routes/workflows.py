@@ -59,7 +59,11 @@ def get_workflow(session: Session, workflow_id: str) -> Any:
 @writing
 @blp.response(200, ClaimedSchema)
 def claim(session: Session, body: dict[str, Any], workflow_id: str) -> Any:
-    """Claim a workflow to run it by hand; 409 `claim_held` names who holds it and until when."""
+    """Claim a workflow to run it by hand; 409 `claim_held` names who holds it and until when.
+
+    Takes no Idempotency-Key: until the first step begins, the same claimant asking again is given its claim with its
+    fence again; after that, an answer from before could name a fence that is somebody else's by now.
+    """
     protocol.check()
     ids.require(workflow_id, "wf")
     return claims.claim(session, current_actor(), workflow_id, body["claimant"], body.get("takeover_fence"))

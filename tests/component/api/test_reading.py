@@ -158,6 +158,8 @@ def test_a_failed_server_is_cleaned_by_an_operator(
     started = operator.post("/servers/gpu-00/clean", {}, headers={"Idempotency-Key": "x"})
     assert started.status_code == 202, started.text
     body = started.json or {}
+    again = operator.post("/servers/gpu-00/clean", {}, headers={"Idempotency-Key": "x"})
+    assert (again.status_code, again.json, again.headers["Idempotency-Replayed"]) == (202, body, "true")
     assert body["allocation_id"] is None and set(body["links"]) == {"workflow", "events"}
     assert operator.get(body["links"]["workflow"]).json["kind"] == "clean"  # type: ignore[index]
     problem(user.get(body["links"]["workflow"]), 404)
@@ -210,6 +212,13 @@ def test_the_openapi_document_is_one_and_names_everything(anybody: Caller, app: 
         assert "default" in operation["responses"]
         content = next(iter(_resolve(document, operation["responses"]["default"])["content"]))
         assert content == "application/problem+json"
+    for path in document["paths"].values():
+        if "post" in path:
+            takes_key = any(
+                parameter.get("name") == "Idempotency-Key" for parameter in path["post"].get("parameters", [])
+            )
+            said = "Takes no Idempotency-Key: " in path["post"].get("description", "")
+            assert takes_key != said, f"{path['post']['operationId']} either takes a key or says why not"
     for name, schema in document["components"]["schemas"].items():
         Draft202012Validator.check_schema(schema)
         assert schema["type"] == "object", name
