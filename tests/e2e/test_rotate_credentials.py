@@ -67,6 +67,12 @@ def killed(site: Site, server: str, when: Any) -> None:
         run.wait()
 
 
+def hands_off(site: Site, server: str) -> str | None:
+    """Why hands are off it; None while they are not."""
+    found = site.client.server(server)
+    return str(found["hands_off_reason"]) if found["hands_off"] else None
+
+
 def fault(site: Site, server: str, match: str, kind: str) -> None:
     site.lab("POST", "/faults", {"machine": server, "layer": "redfish", "match": match, "kind": kind, "count": None})
 
@@ -125,7 +131,9 @@ def test_killed_before_the_bmc_has_the_new_password(site: Site) -> None:
     between = on_record(site, "gpu-002")
     assert between.password == before.password and between.proposed_password
     assert opens(site, "gpu-002", before.username, before.password)
+    # killed before or after it took hands off: neither stops the next run, and that puts them back
     rotate(site, "gpu-002")
+    assert hands_off(site, "gpu-002") is None
     after = on_record(site, "gpu-002")
     assert after.password == between.proposed_password, "the proposal that stood, and no second one"
     assert changes(site, "gpu-002", mark) == 1
@@ -144,8 +152,11 @@ def test_killed_after_the_bmc_has_the_new_password_and_before_anybody_knows(site
     between = on_record(site, "gpu-003")
     assert between.password == before.password and between.proposed_password
     assert opens(site, "gpu-003", between.username, between.proposed_password)
-    # what is in force on record does not open the BMC now: the same command puts that right
+    # what is in force on record does not open the BMC now: no workflow comes, and the same command puts that right
+    assert hands_off(site, "gpu-003") == "rotate_credentials.yml changes its password"
+    assert "hands are off" in site.playbook("power.yml", "-e", "target=gpu-003", "-e", "state=on", check=False).stdout
     rotate(site, "gpu-003")
+    assert hands_off(site, "gpu-003") is None
     after = on_record(site, "gpu-003")
     assert after.password == between.proposed_password and after.proposed_password is None
     assert changes(site, "gpu-003", mark) == 1, "it had it already"
@@ -168,3 +179,18 @@ def test_hands_off_and_a_bmc_that_takes_no_such_password(site: Site) -> None:
     after = on_record(site, "gpu-002")
     assert after.password == before.password and after.proposed_password is None, "withdrawn: it was never sent"
     assert opens(site, "gpu-002", after.username, after.password)
+    assert hands_off(site, "gpu-002") is None, "what opens it is known"
+
+
+def test_hands_stay_off_while_it_is_not_known_which_password_opens_the_bmc(site: Site) -> None:
+    mark = site.mark()
+    fault(site, "gpu-001", f"PATCH {ACCOUNT}*", "drop")
+    try:
+        done = rotate(site, "gpu-001", check=False)
+    finally:
+        site.lab("DELETE", "/faults")
+    assert done.returncode != 0
+    reason = hands_off(site, "gpu-001")
+    assert reason is not None and reason.startswith("rotate_credentials.yml was broken off: ")
+    rotate(site, "gpu-001")
+    assert changes(site, "gpu-001", mark) == 1 and hands_off(site, "gpu-001") is None
