@@ -7,8 +7,11 @@ import dataclasses
 import json
 import logging
 import os
+import subprocess
 import time
 from datetime import timedelta
+from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
@@ -49,6 +52,25 @@ def as_environment(settings: Settings) -> dict[str, str]:
     return variables
 
 
+def playbook_commit(directory: Path) -> str | None:
+    """The commit that is checked out where the playbooks lie, or else the version that is installed.
+
+    Asked for every run: a checkout may move on while the service runs.
+    """
+    # the second name is there only if the commit holds the playbooks, and not just the folder that they were put into
+    asked = ["git", "-C", str(directory), "rev-parse", "HEAD", "HEAD:./"]
+    try:
+        done = subprocess.run(asked, capture_output=True, text=True, timeout=5, check=False)
+        if done.returncode == 0:
+            return done.stdout.split()[0]
+    except (OSError, subprocess.TimeoutExpired) as error:
+        log.debug("which commit %s is: %s", directory, error)
+    try:
+        return metadata.version("palebluedot")
+    except metadata.PackageNotFoundError:
+        return None
+
+
 def _counts(result: Any) -> dict[str, int]:
     """The numbers in a result of `fleet` that are not zero, by name."""
     return {name: value for name, value in dataclasses.asdict(result).items() if isinstance(value, int) and value}
@@ -76,9 +98,10 @@ class SchedulerRecord:
             waiting = select(Workflow.id).where(Workflow.status == "pending", Workflow.executor == "service", due)
             if session.scalar(waiting.limit(1)) is None:
                 return None
+        commit = playbook_commit(self._settings.playbooks_dir)
         asked = time.monotonic()
         with db.transaction() as session:
-            workflow = claim.claim_next(session, self._claimant, self._settings.claim_ttl_s)
+            workflow = claim.claim_next(session, self._claimant, self._settings.claim_ttl_s, commit)
             if workflow is None:  # frozen, or behind another workflow
                 self._blocked_until = time.monotonic() + BLOCKED_PAUSE_S
                 return None

@@ -66,7 +66,7 @@ def claim(session: Session, body: dict[str, Any], workflow_id: str) -> Any:
     """
     protocol.check()
     ids.require(workflow_id, "wf")
-    return claims.claim(session, current_actor(), workflow_id, body["claimant"], body.get("takeover_fence"))
+    return claims.claim(session, current_actor(), workflow_id, **body)
 
 
 @blp.route(f"{ONE}/run", "getRunDocument")

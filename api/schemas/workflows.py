@@ -42,6 +42,11 @@ class WorkflowSchema(Answer):
     not_before = fields.AwareDateTime(required=True, allow_none=True)
     resume_by = fields.AwareDateTime(required=True, allow_none=True)
     deadline_at = fields.AwareDateTime(required=True, allow_none=True)
+    playbook_commit = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "Which playbooks the last claim ran: a git commit, or the installed version."},
+    )
     tinkerbell_id = fields.String(required=True, allow_none=True)
     error_message = fields.String(required=True, allow_none=True)
     error = fields.Dict(required=True, allow_none=True)
@@ -60,6 +65,7 @@ class WorkflowDetailSchema(WorkflowSchema):
 class ClaimSchema(Request):
     claimant = text("Who will run it: host, process, job; shown to whoever finds it claimed.", required=True)
     takeover_fence = count("Take over a live claim of exactly this fence.", at_least=0)
+    playbook_commit = text("The git commit of the playbooks that will run.", length=64, allow_none=True)
 
 
 class ClaimedSchema(Answer):

@@ -21,6 +21,7 @@ class Workflow(Timestamps, Base):
     claim and every cancellation, `attempt` with every claim. `steps` is the plan, fixed when the workflow is made:
     `[{name, needs, destructive, timeout_s, retries, begin, end, compensation}]`. `after_id` is a workflow whose claim
     must be over before this one may be claimed. `resume_by`: an external one waits for a hand until then.
+    `playbook_commit` is of the playbooks that the last claim ran: a git commit, or the version of what is installed.
     """
 
     __tablename__ = "workflows"

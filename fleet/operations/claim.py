@@ -31,10 +31,16 @@ class ClaimAnswer:
 
 
 def claim(
-    session: Session, actor: Actor, workflow_id: str, claimant: str, takeover_fence: int | None = None
+    session: Session,
+    actor: Actor,
+    workflow_id: str,
+    claimant: str,
+    takeover_fence: int | None = None,
+    playbook_commit: str | None = None,
 ) -> Workflow:
     """Claim an external (or AWX) workflow by hand; operators, administrators, automation.
 
+    `playbook_commit` says which playbooks will run, where that is known; each claim says it anew.
     `takeover_fence` takes a live claim away from its holder: it must be the fence that the refusal named, so that two
     who take over at once do not both win. The same claimant asking again before it began a step gets its claim again.
     Raises ClaimHeld (`detail`: holder, claim_expires_at, fence), Frozen, StateConflict, NotFound, Forbidden.
@@ -85,6 +91,7 @@ def claim(
         settle.abandon_running_steps(session, workflow, why)
         states.transition(session, workflow, "waiting", actor, why, workflow.id)
     _take(session, workflow, claimant, timedelta(seconds=get_settings().external_idle_ttl_s), moment, actor)
+    workflow.playbook_commit = playbook_commit
     audit.record(session, actor, "workflow.claim", workflow.id, {"claimant": claimant, "fence": workflow.fence})
     session.flush()
     return workflow
@@ -104,7 +111,9 @@ def held_error(workflow: Workflow) -> ClaimHeld:
     )
 
 
-def claim_next(session: Session, claimant: str, ttl_s: float | None = None) -> Workflow | None:
+def claim_next(
+    session: Session, claimant: str, ttl_s: float | None = None, playbook_commit: str | None = None
+) -> Workflow | None:
     """The oldest service workflow that may run now, claimed; None when there is none or the fleet is frozen."""
     if fleetflags.frozen(session) is not None:
         return None
@@ -133,6 +142,7 @@ def claim_next(session: Session, claimant: str, ttl_s: float | None = None) -> W
         return None
     ttl = timedelta(seconds=ttl_s if ttl_s is not None else get_settings().claim_ttl_s)
     _take(session, workflow, claimant, ttl, moment, SYSTEM)
+    workflow.playbook_commit = playbook_commit
     session.flush()
     return workflow
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections import Counter
+from importlib import metadata
 from typing import Any
 
 import pytest
 
+from cli import children
 from tests.support.site import Json, Site
 
 pytestmark = pytest.mark.e2e
@@ -60,6 +63,8 @@ def journeys(site: Site) -> dict[str, Json]:
         mark = site.mark()
         release(site, door, allocation_id)
         journey["released"] = site.record(allocation_id)
+        workflows = site.client.workflows(allocation_id=allocation_id)
+        journey["playbooks"] = [workflow["playbook_commit"] for workflow in workflows]
         journey["deeds_released"] = site.deeds(server["name"], mark)
         journey["machine"] = site.lab("GET", f"/machines/{server['name']}")
         journey["erasures"] = [
@@ -90,6 +95,15 @@ def test_the_way_in_ends_active_and_the_way_out_in_the_pool(journeys: dict[str, 
 def test_the_record_is_the_same_through_every_door(journeys: dict[str, Json], door: str, moment: str) -> None:
     expected, found = journeys["api"][moment], journeys[door][moment]
     assert found == expected
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_the_record_says_which_playbooks_ran(journeys: dict[str, Json], door: str) -> None:
+    """Here a checkout; elsewhere the service knows its version, and a run by hand nothing."""
+    git = subprocess.run(["git", "rev-parse", "HEAD"], cwd=children.ROOT, capture_output=True, text=True, check=False)
+    elsewhere = metadata.version("palebluedot") if door == "api" else None
+    expected = git.stdout.strip() if git.returncode == 0 else elsewhere
+    assert journeys[door]["playbooks"] == [expected, expected]
 
 
 @pytest.mark.parametrize("door", ["hand", "external"])

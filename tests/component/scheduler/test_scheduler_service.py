@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +29,7 @@ from scheduler import jobs, processes, service
 from scheduler.jobs import Outcome
 from scheduler.launchers import RunnerLauncher
 from scheduler.leader import Leadership
-from scheduler.record import JobRecord, SchedulerRecord, as_environment
+from scheduler.record import JobRecord, SchedulerRecord, as_environment, playbook_commit
 from scheduler.service import Scheduler
 from scheduler.supervisor import Supervisor
 from tests.component.scheduler.conftest import command_line
@@ -183,6 +185,27 @@ def test_a_claimed_job_runs_in_this_process_and_tells_the_record(settings: Setti
         assert [(event.event, event.task) for event in events if event.task == "break"][-1][0] == "runner_on_failed"
         with pytest.raises(Unauthenticated):
             users.verify_token(session, job.token)
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
+def test_which_playbooks_run_is_the_commit_that_has_them_or_the_installed_version(tmp_path: Path) -> None:
+    playbooks = tmp_path / "playbooks"
+    playbooks.mkdir()
+    (playbooks / "allocate.yml").write_text("[]\n")
+
+    def git(*words: str) -> str:
+        author = ["-c", "user.name=x", "-c", "user.email=x@example.org"]
+        done = subprocess.run(["git", *author, *words], cwd=tmp_path, capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    installed = metadata.version("palebluedot")
+    assert playbook_commit(playbooks) == installed
+    git("init")
+    git("commit", "--allow-empty", "-m", "somebody else's")
+    assert playbook_commit(playbooks) == installed, "the checkout is not the playbooks'"
+    git("add", "playbooks")
+    git("commit", "-m", "playbooks")
+    assert playbook_commit(playbooks) == git("rev-parse", "HEAD")
 
 
 def test_nothing_is_claimed_while_the_fleet_is_frozen_and_the_lock_is_not_hammered(settings: Settings) -> None:

@@ -59,6 +59,10 @@ options:
       - Take over a claim that somebody else still holds. Only right when that run is known to be dead.
     type: bool
     default: false
+  playbook_commit:
+    description:
+      - The git commit of the playbooks of this run, for the record of the workflow that is claimed.
+    type: str
   gpu_count:
     description:
       - GPUs wanted. A new request needs O(template) and this or O(server_count).
@@ -179,6 +183,7 @@ SPEC = {
         "claim": {"type": "bool", "default": False},
         "claimant": {"type": "str"},
         "takeover": {"type": "bool", "default": False},
+        "playbook_commit": {"type": "str"},
         "gpu_count": {"type": "int"},
         "gpu_model": {"type": "str"},
         "kind": {"type": "str", "choices": ["server", "shared"]},

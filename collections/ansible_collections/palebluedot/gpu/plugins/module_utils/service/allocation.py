@@ -242,8 +242,9 @@ class _Allocation:
 
     def _take(self, workflow_id: str) -> Json:
         me = self.params.get("claimant") or str(claimants.claimant_of(os.getppid()))
+        commit = self.params.get("playbook_commit")
         try:
-            return self.client.claim(workflow_id, me)
+            return self.client.claim(workflow_id, me, playbook_commit=commit)
         except Conflict as problem:
             if problem.code != "claim_held":
                 raise
@@ -252,7 +253,7 @@ class _Allocation:
                 raise self._held(workflow_id, problem) from problem
             # The fence says which claim is meant: should somebody else have been faster, this fails as well.
             try:
-                return self.client.claim(workflow_id, me, takeover_fence=int(fence))
+                return self.client.claim(workflow_id, me, takeover_fence=int(fence), playbook_commit=commit)
             except Conflict as lost:
                 raise (self._held(workflow_id, lost) if lost.code == "claim_held" else lost) from lost
 

@@ -190,7 +190,14 @@ class ServiceClient(Connection):
         """One workflow with its steps."""
         return self._get(f"/workflows/{_segment(workflow_id)}")
 
-    def claim(self, workflow_id: str, claimant: str, *, takeover_fence: int | None = None) -> Json:
+    def claim(
+        self,
+        workflow_id: str,
+        claimant: str,
+        *,
+        takeover_fence: int | None = None,
+        playbook_commit: str | None = None,
+    ) -> Json:
         """Claim a workflow: ``{workflow_id, fence, attempt}``.
 
         :raises Conflict: ``claim_held``; ``details`` names the holder, its fence and when the claim expires.
@@ -198,6 +205,8 @@ class ServiceClient(Connection):
         body: Json = {"claimant": claimant}
         if takeover_fence is not None:
             body["takeover_fence"] = takeover_fence
+        if playbook_commit is not None:
+            body["playbook_commit"] = playbook_commit
         return self._post(f"/workflows/{_segment(workflow_id)}/claim", body)
 
     def run_document(self, workflow_id: str) -> Json:
