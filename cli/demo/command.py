@@ -56,8 +56,9 @@ def demo(as_json: bool, delays: str, servers: int) -> None:
                 keep_logs(play, console)
                 raise
     finally:
-        left = children.end_orphans()
-        shutil.rmtree(directory, ignore_errors=True)
+        with stage.uninterrupted():
+            left = children.end_orphans()
+            shutil.rmtree(directory, ignore_errors=True)
     if left:
         raise Problem(
             f"Processes of the demo do not end: {sorted(left)}", next="Look at them: ps -o pid,stat,wchan,args -p …"

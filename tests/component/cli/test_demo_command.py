@@ -7,12 +7,16 @@ import json
 import os
 import signal
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from cli import children
+from cli.demo.command import demo
+from cli.stage import Stage
 
 pytestmark = pytest.mark.e2e
 
@@ -56,9 +60,9 @@ def as_at_a_terminal() -> None:
 
 
 def test_the_whole_way(tmp_path: Path) -> None:
-    demo = start(tmp_path, "--json", "--delays", "none")
-    out, err = demo.communicate(timeout=DEADLINE_S)
-    assert demo.returncode == 0, err
+    run = start(tmp_path, "--json", "--delays", "none")
+    out, err = run.communicate(timeout=DEADLINE_S)
+    assert run.returncode == 0, err
     (line,) = out.splitlines()
     told = json.loads(line)
     assert set(told) == {"servers", "gpus", "discover_s", "allocate_s", "release_s", "states"}
@@ -81,27 +85,27 @@ def test_the_whole_way(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_in_the_middle_it_ends_everything(signum: signal.Signals, tmp_path: Path) -> None:
-    demo = start(tmp_path, "--delays", "none", "--servers", "1")
-    assert demo.stdout is not None
+    run = start(tmp_path, "--delays", "none", "--servers", "1")
+    assert run.stdout is not None
     deadline = time.monotonic() + DEADLINE_S
-    for line in demo.stdout:
+    for line in run.stdout:
         if "provision              gpu-001    running" in line:
             break
         assert time.monotonic() < deadline
     assert len(survivors(tmp_path)) > 4
-    demo.send_signal(signum)
-    _, err = demo.communicate(timeout=60)
-    assert demo.returncode == 130
+    run.send_signal(signum)
+    _, err = run.communicate(timeout=60)
+    assert run.returncode == 130
     assert "Interrupted" in err
     assert survivors(tmp_path) == []
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_failure_is_told_with_the_ends_of_the_logs_and_leaves_nothing(tmp_path: Path) -> None:
-    demo = start(tmp_path, "--delays", "none", "--servers", "1")
-    assert demo.stdout is not None
+    run = start(tmp_path, "--delays", "none", "--servers", "1")
+    assert run.stdout is not None
     seen = ""
-    for line in demo.stdout:
+    for line in run.stdout:
         seen += line
         if "API and scheduler run" in line:
             break
@@ -110,14 +114,31 @@ def test_a_failure_is_told_with_the_ends_of_the_logs_and_leaves_nothing(tmp_path
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
     try:
-        out, err = demo.communicate(timeout=DEADLINE_S)
+        out, err = run.communicate(timeout=DEADLINE_S)
     finally:
-        if demo.poll() is None:
-            demo.kill()
-    assert demo.returncode == 3, out + err
+        if run.poll() is None:
+            run.kill()
+    assert run.returncode == 3, out + err
     assert "error:" in err
     assert "The whole logs are kept in" in out
     assert survivors(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_second_ctrl_c_while_it_ends_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def pressed_again() -> set[int]:
+        os.kill(os.getpid(), signal.SIGINT)
+        return set()
+
+    def pressed(play: object) -> None:
+        assert list(tmp_path.iterdir()) != []
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(Stage, "__enter__", pressed)
+    monkeypatch.setattr(children, "end_orphans", pressed_again)
+    assert CliRunner().invoke(demo, []).exit_code != 0
+    assert list(tmp_path.iterdir()) == []
 
 
 def _commands(directory: Path) -> list[tuple[int, list[str]]]:
