@@ -23,16 +23,17 @@ _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _IDENTITY = re.compile(
     r"(serial(number|no|num)?s?|servicetag|expressservicecode|serviceidentification|asset(tag|number)|durablename|nodeid"
     r"|ww[np]?n|worldwide\w*name|guids?|nguid|eui|ppid|identifyingnumber|licen[cs]ekey|entitlementid|uuid"
-    r"|macaddress(es)?|permanentaddress|(?-i:(?<![A-Z])SN))$",
+    r"|macaddress(es)?|permanentaddress|barcodes?|(?-i:(?<![A-Z])SN))$",
     re.I,
 )
 _NAME = re.compile(
     r"(username|loginname|email(address)?|phone(number)?|contact(name)?|owner(name)?|adminname|adminphone|adminemail"
-    r"|hostname|fqdn|domainname|dns\w*name|servername|certcommonname|commonname|racname)$",
+    r"|(bind|base|root|search|user|group|role)dn|distinguishednames?|hostname|fqdn|domainname|dns\w*name|servername|certcommonname|commonname|racname)$",
     re.I,
 )
 _SECRET = re.compile(
     r"(password|passwd|passphrase|pwd|secret|token|community(name|string)?|psk|privatekey|authenticationkey|encryptionkey|apikey|accesskey|sessionkey|publickey|hostkey"
+    r"|(access|pass|unlock|recovery|activation|security)code"
     r"|hash|salt|credentials?|pin|keystring|certificatestring|licen[cs]estring)$",
     re.I,
 )
@@ -56,6 +57,9 @@ _UUID = re.compile(r"(?<![0-9A-Fa-f-])[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A
 _PAIRS = re.compile(
     r"(?<![0-9A-Fa-f:-])[0-9A-Fa-f]{2}(?:([:-])[0-9A-Fa-f]{2})(?:\1[0-9A-Fa-f]{2}){4,}(?![0-9A-Fa-f:-])"
 )
+_DOTTED = re.compile(
+    r"(?<![0-9A-Za-z.])(?:[0-9A-Fa-f]{4}\.){2}[0-9A-Fa-f]{4}(?!\.?[0-9A-Za-z])"
+)  # a MAC as Cisco's write it
 _BARE_MAC = re.compile(r"[0-9A-Fa-f]{12}")
 _IQN = re.compile(r"(?<=\biqn\.)[0-9]{4}-[0-9]{2}\.[A-Za-z0-9.:_-]+", re.I)
 _MAC_IN_PATH = re.compile(r"(?<=MAC\()[0-9A-Fa-f]{12}")
@@ -64,10 +68,22 @@ _IPV4 = re.compile(r"(?<![0-9.])(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![0-9.])")
 _MAIL = re.compile(r"[A-Za-z0-9._%+-]+@(?!Redfish\.|odata\.|Message\.)[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
 _TOKEN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.@+-]*[A-Za-z0-9])?")
 
+# What a sentence calls a serial number is one
+_TOLD = re.compile(
+    r"(?:\bserial\s*(?:number|num|no)|\bs/n|\bservice\s*tag|\basset\s*tag)\b[\s.:=#]*(?:is\s+)?"
+    r"([\"'(\[]?)((?=[A-Z-]*[0-9])[A-Z0-9][A-Z0-9-]{4,})",
+    re.I,
+)
+
+# Properties that name the value beside them: {"Name": "SerialNumber", "Value": ...}
+_NAMING = ("Name", "Key", "AttributeName", "PropertyName")
+_NAMED = frozenset({"Value", "CurrentValue", "DefaultValue", "Values"})
+
 # Values that say nothing of anybody, in whatever property they stand.
 _ORDINARY = frozenset(
     {
         *("root", "admin", "administrator", "operator", "user", "guest", "userid", "anonymous", "password", "public"),
+        *("administrators", "operators", "users"),
         *("username", "loginname", "hostname", "string", "manager"),
         *("none", "null", "unknown", "n/a", "na", "not", "notavailable", "empty", "no", "yes", "ok", "true", "false"),
         *("enabled", "disabled", "enable", "disable", "default", "auto", "manual", "static", "dhcp", "localhost"),
@@ -122,7 +138,7 @@ class Pseudonyms:
     def _visit(self, value: Any, name: str, place: bool = False) -> None:
         if isinstance(value, dict):
             for key, part in value.items():
-                self._visit(part, str(key), place or _last(str(key)).lower() == "postaladdress")
+                self._visit(part, _called(str(key), value), place or _last(str(key)).lower() == "postaladdress")
         elif isinstance(value, list):
             for part in value:
                 self._visit(part, name, place)
@@ -144,6 +160,11 @@ class Pseudonyms:
             for pattern in (_UUID, _PAIRS):
                 for match in pattern.finditer(value):
                     self._learn(match[0], certain=True)
+            for match in _DOTTED.finditer(value):
+                if "mac" in last.lower() or not match[0].replace(".", "").isdigit():  # else it may be a version
+                    self._learn(match[0].replace(".", ":"), certain=True)
+            for match in _TOLD.finditer(value):
+                self._learn(match[2], certain=True)
 
     def _learn(self, value: str, certain: bool = False) -> None:
         value = value.strip()
@@ -191,7 +212,9 @@ class Pseudonyms:
         if isinstance(body, dict):
             return {
                 self.text(str(key), addresses=False): self.body(
-                    value, str(key), (place or _last(str(key)).lower() in _PLACES) and str(key) != "Links"
+                    value,
+                    _called(str(key), body),
+                    (place or _last(str(key)).lower() in _PLACES) and str(key) != "Links",
                 )
                 for key, value in body.items()
             }
@@ -235,6 +258,7 @@ class Pseudonyms:
         text = self._pattern.sub(lambda match: self._phrase(match[0]), text)
         text = _UUID.sub(lambda match: self._hex(match[0]), text)
         text = _PAIRS.sub(lambda match: self._pairs(match[0]), text)
+        text = _DOTTED.sub(lambda match: self._dotted(match[0]), text)
         text = _IQN.sub(lambda match: self._like(match[0]), text)
         text = _MAC_IN_PATH.sub(lambda match: self._hex(match[0]), text)
         if addresses:
@@ -316,6 +340,9 @@ class Pseudonyms:
             return self._hex(value)
         return self._hex(value[:-17]) + self._hex(value[-17:])
 
+    def _dotted(self, value: str) -> str:
+        return self._hex(value) if self._known.get(value.replace(".", "").lower()) == "hex" else value
+
     def _ipv4(self, value: str, public: bool) -> str:
         """An address of 10.0.0.0/8; one network stays one. Masks, loopback, and what is a version, stay."""
         try:
@@ -347,9 +374,15 @@ class Pseudonyms:
         return match[0].replace(match[1], self._like(match[1]))
 
 
+def _called(key: str, holder: dict[str, Any]) -> str:
+    """The name of a property, or of what it is the value of."""
+    name = next((holder[each] for each in _NAMING if isinstance(holder.get(each), str)), "") if key in _NAMED else ""
+    return name or key
+
+
 def _last(name: str) -> str:
-    """The last word of a property's name, as one word: FRUs write ``Board serial number``."""
-    return re.sub(r"[\W_]", "", name.split(".")[-1])
+    """The last word of a property's name, as one word (FRUs write ``Serial number``), of a list that of its items."""
+    return re.sub(r"(?<=.)List$", "", re.sub(r"[\W_]", "", name.split(".")[-1]))
 
 
 def _numbered(last: str) -> bool:

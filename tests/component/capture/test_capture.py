@@ -123,7 +123,7 @@ def test_a_pseudonymised_capture_is_served_and_written_to(replays: Replays, tmp_
 def test_captures_of_real_machines_keep_no_serial_number_mac_or_uuid(tmp_path: Path) -> None:
     from lab.capture.walk import Answer
 
-    for name in ("dell_multi_dpu", "hpe"):
+    for name in ("dell_multi_dpu", "hpe", "nvidia_viking"):
         tree = capture(name)
         answers = [Answer(path, 200, 0.1, {}, tree.get(path)) for path in tree if tree.get(path) is not None]
         known = set(
@@ -135,7 +135,9 @@ def test_captures_of_real_machines_keep_no_serial_number_mac_or_uuid(tmp_path: P
         written = text_of(tmp_path / name)
         assert len(known) > 20
         assert [
-            value for value in known if value in written and value.lower() not in ("not available", "unknown")
+            value
+            for value in known
+            if value in written and value.lower() not in ("not available", "unknown") and set(value) != {"0"}
         ] == []
 
 
@@ -173,6 +175,12 @@ def hidden(body: Any, *hide: str) -> Any:
         ("LicenseString", "bGljZW5zZS1zdHJpbmc="),
         ("InitiatorName", "iqn.2001-01.com.corp:dc1-r3-u14"),
         ("PhoneNumber", "+49 731 123456"),
+        ("BoardSerialNumberList", "J1ABCD2345"),
+        ("BindDN", "cn=ldap-reader,ou=Technik,dc=corp-ulm,dc=example"),
+        ("BaseDistinguishedNames", "dc=corp-ulm"),
+        ("AccessCode", "Q7X-8812"),
+        ("Barcode", "0191-884412"),
+        ("HostMac", "b83f.d2dd.eeff"),
     ],
 )
 def test_a_value_that_identifies_is_hidden_however_it_is_written(name: str, value: Any) -> None:
@@ -180,6 +188,47 @@ def test_a_value_that_identifies_is_hidden_however_it_is_written(name: str, valu
     assert shown[name] != value and type(shown[name]) is type(value) and len(str(shown[name])) == len(str(value))
     if len(str(value)) > 4:
         assert str(value) not in shown["Note"]
+
+
+def test_a_value_is_hidden_by_the_name_that_stands_beside_it() -> None:
+    shown = hidden(
+        {
+            "Attributes": [
+                {"Name": "SerialNumber", "Value": "J1ABCD2345"},
+                {"Key": "Users.2.Password", "CurrentValue": "hunter22x"},
+                {"Name": "Board Serial Number", "Values": ["K2ABCD2345"]},
+                {"Name": "Model", "Value": "A1"},
+            ],
+            "Note": "J1ABCD2345, K2ABCD2345 and hunter22x",
+        }
+    )
+    written = json.dumps(shown)
+    assert [word for word in ("J1ABCD2345", "K2ABCD2345", "hunter22x") if word in written] == []
+    assert shown["Attributes"][3] == {"Name": "Model", "Value": "A1"}
+    assert shown["Attributes"][0]["Name"] == "SerialNumber"
+
+
+def test_a_mac_is_the_same_one_with_dots_as_with_colons() -> None:
+    body = {
+        "MACAddress": MAC,
+        "Message": "port of B83F.D2D7.F74A is down, so is a0c1.d2e3.f4a5",
+        "Version": "2023.1201.0930",
+    }
+    shown = hidden(body)
+    bare = shown["MACAddress"].replace(":", "")
+    assert f"{bare[:4]}.{bare[4:8]}.{bare[8:]}" in shown["Message"] and "a0c1.d2e3.f4a5" not in shown["Message"]
+    assert shown["Version"] == body["Version"]
+
+
+@pytest.mark.parametrize(
+    "message",
+    ["drive J1ABCD2345 failed", "Drive with serial number: Z9XK4411 was removed", "PSU (S/N Z9XK4411) lost input"],
+)
+def test_a_log_names_no_part(message: str) -> None:
+    shown = hidden({"Drives": [{"SerialNumber": "J1ABCD2345"}], "Entries": [{"Message": message}, {"Message": "ok"}]})
+    assert "J1ABCD2345" not in json.dumps(shown) and "Z9XK4411" not in json.dumps(shown)
+    said = hidden({"Message": "The serial number cannot be read; asset tag set"})["Message"]
+    assert said == "The serial number cannot be read; asset tag set"
 
 
 def test_what_is_to_be_hidden_is_hidden_whatever_it_is() -> None:
