@@ -35,7 +35,8 @@ def check_queue(bmc: RedfishBmc, deadline: Deadline) -> None:
         host=bmc.host,
         tried=f"GET {bmc.profile(deadline).bios_jobs}",
         answer=f"{name}: {waiting.get('JobState')}, {waiting.get('Name')}",
-        next="Restart the server so that it runs, or delete it from the job queue, and run again.",
+        next="Restart the server so that it runs, or delete it from the job queue (redfish_request: "
+        f"DellJobService.DeleteJobQueue with JobID {name}), and run again.",
         retryable=True,
     )
 

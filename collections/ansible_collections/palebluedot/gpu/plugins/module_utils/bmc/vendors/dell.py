@@ -29,6 +29,10 @@ DELL = Profile(
     # without an apply time the attributes are staged and never get a job
     bios_apply_time="OnReset",
     bios_registry="BiosRegistry",
+    # A job that has not ended is an error (job_pending) with advice, and no module clears the queue for it: what
+    # DellJobService.DeleteJobQueue with JID_CLEARALL deletes is everybody's, firmware and storage jobs with it, and
+    # whose they are it does not tell. Who means that says so with redfish_request; one job takes the same action with
+    # its own JID.
     bios_jobs="/redfish/v1/Managers/iDRAC.Embedded.1/Oem/Dell/Jobs",
     lockdown=(
         "/redfish/v1/Managers/iDRAC.Embedded.1/Oem/Dell/DellAttributes/iDRAC.Embedded.1",

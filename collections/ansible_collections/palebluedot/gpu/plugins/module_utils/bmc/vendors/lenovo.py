@@ -20,7 +20,9 @@ LENOVO = Profile(
     name="lenovo_xcc",
     match=Match(vendor=r"^Lenovo"),
     licence_path="Oem/Lenovo/FoD/Keys",
-    # the standard level mounts nothing; which upgrade opens which way of mounting differs between generations
+    # The standard level mounts nothing; which upgrade opens which way of mounting differs between generations. Of BIOS
+    # attributes, and with them the TPM, no document was found that wants an upgrade: they are tried, and a refusal that
+    # speaks of a licence is licence_missing.
     licence_needs=(
         LicenceNeed(
             "virtual_media", r"Advanced|Enterprise|Platinum", "XCC Advanced or Enterprise (XCC2: Platinum) Upgrade"
