@@ -33,9 +33,9 @@ class Fault:
       code), ``silent`` (standing: nothing is answered at all, not even a ping)
     - gnmi: see ``lab/gnmi.py``
     - machine: ``power_stuck``, ``post_hang``, ``nic_drops`` (the network card is gone in this POST), ``gpu_missing``
-      (value: GPU number from 1), ``disk_error``, ``os_broken``, ``volume_failed``, ``firmware_failed``,
-      ``firmware_old``, ``odd_dates`` (value: the ``Created`` of all log entries, null for none); their method and path
-      stand in ``lab/machine.py``
+      (value: GPU number from 1), ``fabric_down``, ``disk_error``, ``os_broken``, ``volume_failed``,
+      ``firmware_failed``, ``firmware_old``, ``odd_dates`` (value: the ``Created`` of all log entries, null for none);
+      their method and path stand in ``lab/machine.py``
 
     ``count`` is how often it still strikes; None is until removed.
     """

@@ -12,6 +12,7 @@ Faults of layer ``machine`` are picked with these methods and paths:
 ``image|file|erase`` ``<device>``: the drive fails (``disk_error``)
 ``os boot``          ``os_broken``: the installed system does not come up
 ``gpu``              ``gpu_missing`` (standing): the GPU is not on the bus
+``fabric``           ``fabric_down`` (standing): the fabric manager of the NVSwitches does not run, every GPU is well
 ``volume <name>``    ``volume_failed``: the controller does not make or delete it
 ``firmware <id>``    ``firmware_failed`` (the task fails), ``firmware_old`` (success, and the old version runs on)
 ===================  ==========================================================================================
@@ -174,6 +175,11 @@ class Machine:
     def gpu_present(self, gpu: Gpu) -> bool:
         missing = self.world.faults.standing(self.name, "machine", "gpu_missing")
         return not any(fault.value in (None, gpu.number, str(gpu.number), gpu.id) for fault in missing)
+
+    @property
+    def fabric_runs(self) -> bool:
+        """Whether the NVSwitches are managed; without that the GPUs do not reach each other over NVLink."""
+        return not self.world.faults.standing(self.name, "machine", "fabric_down")
 
     @property
     def present_gpus(self) -> list[Gpu]:

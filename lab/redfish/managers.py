@@ -237,5 +237,6 @@ def fabric_manager(bmc: RedfishBmc) -> Body:
         Id="HGX_FabricManager_0",
         ManagerType="Service",
         Name="NVSwitch Fabric Manager",
-        Status=hgx_status(),
+        # no capture shows one that is down; these are the words that Resource.Status has for it (DSP0268)
+        Status=hgx_status() if bmc.machine.fabric_runs else hgx_status("Critical", "UnavailableOffline"),
     )

@@ -105,3 +105,20 @@ def test_a_wipe_without_proof_is_never_offered_again(site: Site) -> None:
     assert server_named(site, name)["state"] == "failed"
     assert site.user.quota()["used_gpu_count"] == 0
     assert all(gpu["server"] != name for gpu in site.client.gpus_available()["items"])
+
+
+@pytest.mark.timeout(300)
+def test_a_server_whose_gpus_are_not_connected_is_not_handed_over(site: Site) -> None:
+    fault = {"machine": "*", "layer": "machine", "match": "*", "kind": "fabric_down", "count": None}
+    site.lab("POST", "/faults", fault)
+    try:
+        asked = site.user.allocate(REQUEST, request="fabric-down")
+        workflow = site.wait(asked["workflow_id"], 240)
+    finally:
+        site.lab("DELETE", "/faults")
+    assert workflow["status"] == "failed"
+    failed = [step for step in workflow["steps"] if step["status"] == "failed"][-1]
+    # hardware_check meets it where the server was on, and gpu_health in any case
+    assert failed["step"] in ("hardware_check", "gpu_health")
+    assert "fabric_manager_down" in failed["error"]["message"] and "UnavailableOffline" in failed["error"]["message"]
+    assert site.user.quota()["used_gpu_count"] == 0

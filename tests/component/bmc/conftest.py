@@ -222,7 +222,9 @@ class LabBmc:
 
     def fault(self, kind: str, match: str = "*", value: Any = None, count: int | None = None) -> None:
         add = self.machine.world.faults.add
-        layer = "machine" if kind in ("power_stuck", "gpu_missing", "odd_dates", "nic_drops") else "redfish"
+        layer = (
+            "machine" if kind in ("power_stuck", "gpu_missing", "fabric_down", "odd_dates", "nic_drops") else "redfish"
+        )
         self._loop.call(lambda: add(self.machine.name, layer, kind, match, value, count))
 
     def until(self, condition: Callable[[], bool], seconds: float = 5) -> None:

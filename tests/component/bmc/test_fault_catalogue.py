@@ -180,6 +180,47 @@ def test_seven_of_eight_gpus_are_seven(start_lab: Any, vendor: str) -> None:
     assert len(read(bmc, "gpus")["gpus"]) == 7
 
 
+def test_a_fabric_manager_is_down_and_every_gpu_is_well(start_lab: Any) -> None:
+    """Seen elsewhere after twenty days only: each GPU by itself looks healthy, and none reaches another."""
+    bmc = start_lab("ami")
+    bmc.fault("fabric_down")
+    assert read(bmc, "power", "fabric")["findings"] == [], "it runs in a system that is not on"
+    set_power(bmc, "on")
+    found = read(bmc, "gpus", "fabric")
+    assert len(found["gpus"]) == 8
+    (finding,) = found["findings"]
+    assert (finding["code"], finding["part"]) == ("fabric_manager_down", "HGX_FabricManager_0")
+    assert "UnavailableOffline" in finding["message"] and "Critical" in finding["message"]
+    bmc._loop.call(bmc.machine.world.faults.clear)
+    assert read(bmc, "fabric")["findings"] == [] and read(bmc, "power")["findings"] is None
+
+
+@pytest.mark.parametrize(
+    ("status", "down"),
+    [
+        ({"State": "Enabled", "Health": "OK"}, False),
+        ({"State": "Starting"}, False),
+        ({"State": "StandbyOffline", "Health": "OK"}, False),
+        ({}, False),
+        ({"State": "Enabled", "Health": "Critical"}, True),
+        ({"State": "Disabled", "Health": "OK"}, True),
+        ({"State": "UnavailableOffline", "Health": None}, True),
+    ],
+    ids=str,
+)
+def test_a_fabric_manager_that_starts_is_not_down(start_lab: Any, status: dict[str, Any], down: bool) -> None:
+    bmc = start_lab("ami")
+    set_power(bmc, "on")
+    bmc.fault("merge", "GET */HGX_FabricManager_0", value={"Status": {"State": None, "Health": None, **status}})
+    assert bool(read(bmc, "fabric")["findings"]) is down
+
+
+def test_the_dgx_of_the_capture_has_its_fabric(start_replay: Any, dgx_capture: Any) -> None:
+    bmc = start_replay(dgx_capture)
+    assert read(bmc, "fabric")["findings"] == []
+    assert any(asked.path.endswith("/HGX_FabricManager_0") for asked in bmc.asked)
+
+
 # -- power
 
 

@@ -28,9 +28,10 @@ options:
         O(bmc_timeout). Over Redfish V(health) costs nothing, and there are no V(sensors).
       - V(memory), V(drives) and V(nics) take a request for each part; O(bmc_timeout) holds for each of them by itself.
         With V(links) the PCIe links of the GPUs are told, and those of the network cards where V(nics) is read too.
+      - V(fabric) reads whether the GPUs are connected, as far as the BMC shows it, and tells it in RV(bmc.findings).
     type: list
     elements: str
-    choices: [power, system, bios, gpus, managers, capabilities, health, sensors, memory, drives, nics, links]
+    choices: [power, system, bios, gpus, managers, capabilities, health, sensors, memory, drives, nics, links, fabric]
     default: [power, system, bios, gpus, managers, capabilities]
 extends_documentation_fragment:
   - palebluedot.gpu.bmc
@@ -206,6 +207,16 @@ bmc:
         - Over IPMI each sensor's C(name), C(kind), C(value), C(unit), C(health) and C(states), which say what is wrong.
       type: list
       elements: dict
+    findings:
+      description:
+        - What is wrong although each part by itself is well, with V(fabric) in O(subset). Empty where nothing is, where
+          the BMC shows nothing of it, and while the server is off.
+      type: list
+      elements: dict
+      contains:
+        code: {description: "V(fabric_manager_down), the GPUs do not reach each other.", type: str}
+        part: {description: The BMC's name for what it is about., type: str, sample: HGX_FabricManager_0}
+        message: {description: What the BMC says of it., type: str}
 error:
   description:
     - What went wrong, with C(code), C(message), C(host), C(step), C(tried), C(answer), C(next) and C(retryable).
@@ -218,7 +229,7 @@ from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.operations.bmc
 from ansible_collections.palebluedot.gpu.plugins.module_utils.entry import execute
 
 SUBSETS = ["power", "system", "bios", "gpus", "managers", "capabilities"]
-ON_REQUEST = ["health", "sensors", "memory", "drives", "nics", "links"]
+ON_REQUEST = ["health", "sensors", "memory", "drives", "nics", "links", "fabric"]
 SPEC = {
     "argument_spec": {
         "subset": {"type": "list", "elements": "str", "choices": SUBSETS + ON_REQUEST, "default": SUBSETS},

@@ -160,6 +160,15 @@ class Link:
     max_generation: int | None
 
 
+@dataclass(frozen=True)
+class Finding:
+    """Something that is wrong although each part by itself is well. ``code`` is what a playbook branches on."""
+
+    code: str
+    part: str
+    message: str
+
+
 @dataclass
 class BmcInfo:
     """What ``bmc_info`` returns as ``bmc``; what was not asked for, or is not known, is None."""
@@ -182,6 +191,7 @@ class BmcInfo:
     capabilities: dict[str, Any] | None = None
     health: str | None = None
     sensors: list[Sensor] | None = None
+    findings: list[Finding] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -27,7 +27,7 @@ from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.base import (
 )
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.deadline import Deadline
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.facets.licences import missing
-from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish import gpus, jobs, parts, readings
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish import fabric, gpus, jobs, parts, readings
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish.boot import TARGET_NAMES, RedfishBoot
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish.licences import RedfishLicences
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish.power import RedfishPower, power_state_of
@@ -269,6 +269,10 @@ class RedfishBmc(Bmc):
                 found.gpus = [gpu for gpu, _resource in known]
             if "links" in subset:
                 found.links = gpus.links(known)
+        if "fabric" in subset:
+            # it runs in the server's system: without power it cannot
+            on = power_state_of(system) is PowerState.ON
+            found.findings = fabric.findings(self.transport, self.profile(deadline, system), deadline) if on else []
         self._parts(subset, system, found)
         if "capabilities" in subset:
             found.capabilities = self._capabilities(system, deadline)

@@ -22,6 +22,7 @@ AMI_DGX = Profile(
     host_systems=(r"DGX",),
     gpu_systems=("HGX_Baseboard_0",),
     gpu_processors=r"GPU_SXM_\d+",
+    fabric_managers=("/redfish/v1/Managers/HGX_FabricManager_0",),
     metric_reports=("HGX_PlatformEnvironmentMetrics_0",),
     lifecycle_logs=("AuditLog",),
     # the logs of each GPU and NVSwitch are views of this one

@@ -21,6 +21,7 @@ NVIDIA_GRACE = Profile(
     host_systems=(r"System_0",),
     gpu_systems=("HGX_Baseboard_0",),
     gpu_processors=r"GPU_\d+",
+    fabric_managers=("/redfish/v1/Managers/HGX_FabricManager_0",),
     metric_reports=("HGX_PlatformEnvironmentMetrics_0",),
     restart=("ForceRestart", "PowerCycle"),
     ac_cycle=_AUX_POWER,

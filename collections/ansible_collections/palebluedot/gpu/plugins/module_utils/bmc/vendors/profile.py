@@ -59,6 +59,7 @@ class Profile:
     :param gpu_systems: Ids of the Systems that hold GPU Processors; empty: look in all.
     :param gpu_processors: pattern of the Ids of GPU Processors, so that no other is read; empty: read each one's type.
     :param chassis_cards: names under which a Chassis links a list of its cards that says which of them are GPUs.
+    :param fabric_managers: paths of the Managers that run what connects the GPUs.
     :param metric_reports: Ids of the MetricReports that hold GPU readings.
     :param power_sensors: paths of Sensors with the server's power in watts, the first that answers is taken.
     :param inlet_sensors: the same for the temperature of the air that comes in.
@@ -114,6 +115,7 @@ class Profile:
     gpu_systems: tuple[str, ...] = ()
     gpu_processors: str = ""
     chassis_cards: tuple[str, ...] = ()
+    fabric_managers: tuple[str, ...] = ()
     metric_reports: tuple[str, ...] = ()
     power_sensors: tuple[str, ...] = ()
     inlet_sensors: tuple[str, ...] = ()
