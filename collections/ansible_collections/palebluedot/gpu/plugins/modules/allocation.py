@@ -112,7 +112,8 @@ options:
   executor:
     description:
       - Who does the work of a new reservation or release.
-      - V(external) is a run by hand, such as this one. V(service) leaves it to the service's dispatcher, V(awx) to AWX.
+      - V(external) is a run by hand, such as this one. V(service) leaves it to the service's dispatcher.
+      - V(awx) is for a service that launches AWX's job templates itself, and is refused where none does.
     type: str
     choices: [external, service, awx]
     default: external
