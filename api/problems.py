@@ -185,7 +185,9 @@ def _advice(error: FleetError) -> str:
     """What to do where the rule itself did not say: its message names what is wrong."""
     if error.status == 422:
         return "Correct what `detail` names and send it again."
-    return CODES[error.code if error.code in CODES else _CODE_OF_STATUS.get(error.status, "conflict")].next
+    # a rule that found nothing was asked on a route that there is
+    code = "not_found" if error.status == 404 else _CODE_OF_STATUS.get(error.status, "internal_error")
+    return CODES[error.code if error.code in CODES else code].next
 
 
 def from_fleet_error(error: FleetError) -> Problem:

@@ -102,6 +102,8 @@ class _Known:
     bmcs: dict[tuple[str, int], str]
     # interfaces of retired servers that the chunk has now: a machine, or its place in the rack, is used again
     retired: list[str] = field(default_factory=list)
+    # MAC addresses of retired servers on which somebody may have left something
+    unclean: set[str] = field(default_factory=set)
 
 
 def _look_up(session: Session, chunk: Sequence[ServerEntry]) -> _Known:
@@ -133,7 +135,15 @@ def _look_up(session: Session, chunk: Sequence[ServerEntry]) -> _Known:
     at_switches = {switches[switch] for switch, _port in places if switch in switches}
     ports = {port for _switch, port in places}
     holders = session.execute(
-        select(ServerNic.id, ServerNic.mac, ServerNic.switch_id, ServerNic.switch_port, Server.name, Server.status)
+        select(
+            ServerNic.id,
+            ServerNic.mac,
+            ServerNic.switch_id,
+            ServerNic.switch_port,
+            Server.name,
+            Server.status,
+            Server.needs_clean,
+        )
         .join(Server, Server.id == ServerNic.server_id)
         .where(ServerNic.mac.in_(macs) | (ServerNic.switch_id.in_(at_switches) & ServerNic.switch_port.in_(ports)))
     ).all()
@@ -158,6 +168,7 @@ def _look_up(session: Session, chunk: Sequence[ServerEntry]) -> _Known:
         by_port,
         {bmc_place(row.bmc_ip, row.bmc_port, row.bmc_protocol): row.name for row in bmcs},
         [row.id for row in retired],
+        {row.mac for row in retired if row.needs_clean},
     )
 
 
@@ -257,6 +268,8 @@ def _write_servers(session: Session, chunk: Sequence[ServerEntry], known: _Known
             row = known.servers.get(entry.name)
             if row is None:
                 row = Server(id=entry.new_id, name=entry.name, status="enrolled", status_since=moment, disks=[])
+                # its BMC may name no serial number by which an inspection would know the machine again
+                row.needs_clean = any(nic.mac in known.unclean for nic in entry.nics or ())
                 session.add(row)
                 fresh.add(entry.name)
             changed[entry.name] |= amend(row, entry.values)

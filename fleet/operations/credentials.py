@@ -61,7 +61,7 @@ def of_switch(session: Session, actor: Actor, switch: str) -> Secret:
             )
         )
         if cabled is None:
-            raise Forbidden(f"no server of {actor.workflow_id} is cabled to {row.name}")
+            raise Forbidden(f"no server of {actor.workflow_id} is cabled to {row.name}", next=workflows.JOBS_REACH)
     stored = session.scalar(select(Credential).where(Credential.switch_id == row.id))
     audit.record(session, actor, "credential.read", row.id, {"switch": row.name})
     return _open(stored, row.id, row.name)

@@ -62,7 +62,11 @@ def receive(
     )
     moment = clock.now(session)
     if row is None or row.expires_at <= moment:
-        raise NotFound("no report is expected here", code="report_not_expected")
+        raise NotFound(
+            "no report is expected here",
+            code="report_not_expected",
+            next="see whether its workflow has ended: reports are taken until then, at the address it was given",
+        )
     if row.received_at is None:
         row.received_at = moment
         row.body = {key: _clean(key, value) for key, value in body.items()}

@@ -15,6 +15,7 @@ from fleet import clock, states, telemetry_sink
 from fleet.actor import STAFF, SYSTEM, Actor
 from fleet.errors import Forbidden, Invalid
 from fleet.models import Alert, Gpu, MonitoringData, Server
+from fleet.operations import workflows
 from fleet.settings import get_settings
 
 log = structlog.get_logger(__name__)
@@ -45,7 +46,7 @@ def store(session: Session, actor: Actor, points: list[dict[str, Any]]) -> int:
     """
     actor.require(*STAFF)
     if actor.workflow_id is not None:
-        raise Forbidden("a job's token may not store figures of the fleet")
+        raise Forbidden("a job's token may not store figures of the fleet", next=workflows.JOBS_REACH)
     moment = clock.now(session)
     if not all(isinstance(point, dict) for point in points):
         raise Invalid("points is a list of mappings", code="invalid_point")

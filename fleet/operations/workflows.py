@@ -21,6 +21,7 @@ EXECUTORS = ("service", "external", "awx")
 DONE = ("succeeded", "skipped")
 # a Kubernetes name is a DNS label of 63; the collection appends `-<n>` to a workflow's name when it runs it again
 NAME_LIMIT = 57
+JOBS_REACH = "use a user's token: a job's token reaches only its own workflow"
 
 
 def create(
@@ -140,7 +141,9 @@ def require_own_server(session: Session, actor: Actor, server: Server) -> None:
     if actor.workflow_id is None:
         return
     if all(other.id != server.id for other in jobs_servers(session, actor.workflow_id)):
-        raise Forbidden(f"this token belongs to {actor.workflow_id}, which does not work on {server.name}")
+        raise Forbidden(
+            f"this token belongs to {actor.workflow_id}, which does not work on {server.name}", next=JOBS_REACH
+        )
 
 
 def open_on_server(session: Session, server: Server) -> bool:

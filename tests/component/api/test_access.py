@@ -206,7 +206,8 @@ def test_a_jobs_token_reaches_its_own_and_nothing_else(
     ):  # fmt: skip
         assert job.get(path).status_code in (403, 404), path
     assert job.post(f"/workflows/{other['workflow_id']}/claim", {"claimant": "x"}).status_code == 403
-    assert job.put(f"/servers/{other_server}/inspection", {"model": "evil"}).status_code in (403, 404)
+    evil = problem(job.put(f"/servers/{other_server}/inspection", {"model": "evil"}), 403)
+    assert "a job's token reaches only its own workflow" in evil["next"]
     foreign = f"/workflows/{own['workflow_id']}/steps/reserve/servers/{other_server}/attempts/1"
     problem(job.put(foreign, {"phase": "begin", "fence": runner.fence}), 404)
     assert automation.get(f"/servers/{other_server}").json["model"] == "DGXH100"  # type: ignore[index]

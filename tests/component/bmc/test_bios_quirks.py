@@ -330,6 +330,24 @@ def test_a_server_that_is_off_is_not_waited_for(start_lab: Any) -> None:
     assert not at_once(lab, {"TurboMode": "Disable"})["reboot_required"]
 
 
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_what_was_staged_before_stays_staged_and_is_not_waited_for(start_replay: Any, check_mode: bool) -> None:
+    """The BMC applies Turbo without a restart: Sriov, staged by an earlier run, has it with the next boot."""
+    resources = machine("Contoso", "Settings", {"Turbo": "On", "Sriov": "Off"}, {"Sriov": "On"})
+    resources[f"{SYSTEM}/Bios"]["@Redfish.Settings"] = {"SupportedApplyTimes": ["OnReset", "Immediate"]}
+
+    def applied(asked: Asked) -> Reply | None:
+        if asked.method != "PATCH":
+            return None
+        resources[f"{SYSTEM}/Bios"]["Attributes"] |= asked.body["Attributes"]
+        return Reply(204)
+
+    bmc = start_replay(resources, applied)
+    done = at_once(bmc, {"Turbo": "Off", "Sriov": "On"}, check_mode, system_id="1", wait_timeout=2)
+    assert done["pending"] == {"Sriov": "On"} and done["reboot_required"]
+    assert [body["Attributes"] for _path, body in patches(bmc)] == ([] if check_mode else [{"Turbo": "Off"}])
+
+
 def test_at_once_that_never_comes_is_no_success(start_replay: Any) -> None:
     """The BMC takes the values, calls its task done, and the BIOS goes on with the old ones."""
     resources = machine("Contoso", "Settings", {"Turbo": "On"}, {})

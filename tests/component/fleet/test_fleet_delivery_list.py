@@ -122,15 +122,18 @@ def test_a_retired_machine_comes_back_under_another_name(fleet: Site) -> None:
     assert look(fleet, bmc_facts(1), server="back").status == "available"
 
 
-def test_what_was_left_on_a_retired_machine_comes_back_with_it(fleet: Site) -> None:
+@pytest.mark.parametrize("serial", [True, False], ids=["by its serial number", "by its interface"])
+def test_what_was_left_on_a_retired_machine_comes_back_with_it(fleet: Site, serial: bool) -> None:
     fleet.reserve()
     with fleet.database.transaction() as session:
         used = session.scalars(select(Server).where(Server.status == "reserved")).one()
         number = int(used.name[-2:])
         for state in ("provisioning", "failed", "retired"):
             states.transition(session, used, state, SYSTEM)
-    bring_back(fleet, number)
-    back = look(fleet, bmc_facts(number), server="back")
+    other = {"mac": "02:00:00:00:0c:01", "switch": "leaf-1", "port": f"Ethernet{number}"}
+    bring_back(fleet, number, **({"nics": [other]} if serial else {}))
+    facts = bmc_facts(number)
+    back = look(fleet, facts if serial else {**facts, "serial_number": None}, server="back")
     assert (back.status, back.needs_clean) == ("quarantined", True)
     assert "has not been cleaned since" in (back.status_reason or "")
 

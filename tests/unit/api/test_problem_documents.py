@@ -9,7 +9,8 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from api.problems import CODES
+from api.problems import CODES, from_fleet_error
+from fleet import errors
 
 MEMBERS = {
     "type", "title", "status", "detail", "instance", "code", "host", "step", "tried", "answer", "next", "request_id",
@@ -133,3 +134,17 @@ def test_codes_are_snake_case_with_advice() -> None:
         assert code.replace("_", "").isalpha() and code.islower()
         assert 400 <= kind.status < 600
         assert kind.next.endswith((".", "/docs."))
+
+
+@pytest.mark.parametrize(
+    ("error", "advice"),
+    [
+        (errors.Invalid("a wrong name", code="invalid_name"), "Correct what `detail` names"),
+        (errors.NotFound("no report is expected", code="report_not_expected"), CODES["not_found"].next),
+        (errors.Conflict("it is there", code="already_exists"), CODES["conflict"].next),
+        (errors.FleetError("a key is lost", code="key_lost"), CODES["internal_error"].next),
+    ],
+)
+def test_a_rule_without_advice_is_given_what_fits_its_kind(error: errors.FleetError, advice: str) -> None:
+    """A rule is asked on a route that there is: no advice about routes, and none to retry what broke inside."""
+    assert (from_fleet_error(error).next or "").startswith(advice)

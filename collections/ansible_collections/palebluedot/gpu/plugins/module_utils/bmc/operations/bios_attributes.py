@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.base import Bios, Bmc, PowerState, Task
@@ -56,11 +56,11 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     task: Task | None = None
     with open_bmc(params) as bmc:
         plan = plan_bios(bmc, params["attributes"], params["apply_time"])
-        # a server that is off has them when it is switched on
-        at_once = (
-            params["apply_time"] == "immediate" and bool(plan.differing) and bmc.power_state() is not PowerState.OFF
-        )
-        current = dict(plan.wanted if at_once else plan.current)
+        at_once: dict[str, Any] = {}
+        # a server that is off has them when it is switched on; what was staged before stays staged
+        if params["apply_time"] == "immediate" and plan.differing and bmc.power_state() is not PowerState.OFF:
+            at_once = plan.differing
+        current = {**plan.current, **at_once}
         if plan.differing and not check_mode:
             task, bios = stage(bmc, plan, apply_time=params["apply_time"])
             if at_once and params["wait"]:
@@ -71,7 +71,7 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         "changed": bool(plan.differing),
         "pending": pending,
         # what is applied at once brings its own restart, where it takes one
-        "reboot_required": bool(pending) and not at_once,
+        "reboot_required": bool(pending.keys() - at_once.keys()),
         "drift": plan.drift,
         "task": asdict(task) if task else None,
         "diff": {"before": {"attributes": dict(plan.before)}, "after": {"attributes": dict(plan.wanted)}},
@@ -79,11 +79,12 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
 
 
 def _wait(bmc: Bmc, plan: Plan, task: Task | None, seconds: float) -> tuple[Task | None, Bios]:
-    """Wait for the task, and for the BIOS to run with the attributes."""
+    """Wait for the task, and for the BIOS to run with what was written."""
     deadline = Deadline(seconds)
+    written = replace(plan, wanted=plan.differing)
     if task is not None:
         task = bmc.facet(redfish=TaskWaiter).wait(task, seconds)
-    read_back(bmc.host, {"bios": lambda: plan.holds(bmc.bios())}, max(deadline.remaining(), 1.0))
+    read_back(bmc.host, {"bios": lambda: written.holds(bmc.bios())}, max(deadline.remaining(), 1.0))
     return task, bmc.bios()
 
 
