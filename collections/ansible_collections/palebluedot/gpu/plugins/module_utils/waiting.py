@@ -51,16 +51,18 @@ class Waiter:
         """Seconds until the deadline, never negative."""
         return max(0.0, self._deadline - self._clock())
 
-    def pause(self) -> bool:
+    def pause(self, at_least: float = 0.0) -> bool:
         """Sleep until the next poll; False, at once, when the deadline has passed.
 
         The last pause is cut short, so that a poll is made at the deadline itself.
+
+        :param at_least: seconds that the other side asked for.
         """
         left = self.left
         if left <= 0:
             return False
         # A fifth of jitter keeps a thousand workers that started together from polling together.
-        pause = self._pause * random.uniform(0.8, 1.2)  # noqa: S311
+        pause = max(self._pause * random.uniform(0.8, 1.2), at_least)  # noqa: S311
         self._sleep(min(pause, left))
         self._pause = min(self._longest, self._pause * self._growth)
         return True

@@ -55,11 +55,11 @@ def read_back(host: str, parts: Mapping[str, Callable[[], bool]], seconds: float
         raise problems[-1]
     if not done:
         raise BadAnswer(
-            f"the server should have restarted and is not as it was wanted: {', '.join(names)}",
+            f"what was set does not hold: {', '.join(names)}",
             code="not_applied",
             host=host,
             step=names[0],
-            tried=f"reading it back for {seconds:.0f} s after the restart",
+            tried=f"reading it back for {seconds:.0f} s",
             answer=f"not as wanted: {', '.join(names)}",
             next="See whether the server came through POST, and what its BIOS and the BMC's event log say.",
             retryable=False,

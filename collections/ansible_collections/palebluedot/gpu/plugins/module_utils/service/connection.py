@@ -13,6 +13,7 @@ import http.client
 import json
 import random
 import select
+import socket
 import ssl
 import time
 from collections.abc import Iterator, Mapping
@@ -190,7 +191,7 @@ class Connection:
     ) -> tuple[int, http.client.HTTPMessage, bytes]:
         """Send one request and read its answer; OSError and HTTPException pass through."""
         kept = self._connection.sock if self._connection is not None else None
-        if kept is not None and select.select([kept], [], [], 0)[0]:
+        if kept is not None and _says_something(kept):
             self.close()  # the service ended it while it was idle; found out by a POST, it would not be sent again
         if self._connection is None:
             self._connection = self._connect(_remaining(deadline))
@@ -327,6 +328,13 @@ class Connection:
         self._token = answer["access_token"]
         self._refresh_token = answer.get("refresh_token")
         return answer
+
+
+def _says_something(sock: socket.socket) -> bool:
+    """Whether there is something to read: on an idle connection, its end. For any descriptor, which select() is not."""
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _remaining(deadline: float) -> float:

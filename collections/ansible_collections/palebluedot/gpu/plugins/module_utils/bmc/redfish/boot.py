@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -163,12 +162,21 @@ class RedfishBoot:
                 change["BootOrder"] = list(boot_order)
         if dry:
             return
+        lost: AnswerLost | None = None
         if boot_order is not None and order_apart:
             path, etag = place.order
-            with suppress(AnswerLost):  # the caller reads back whether it was carried out
+            try:
                 self._bmc.transport.patch(path, place.order_body(boot_order), deadline, etag=etag)
-        if not change:
-            return
+            except AnswerLost as problem:  # the override is still to be set; the caller reads back what was carried out
+                lost = problem
+        if change:
+            self._write_override(place, change, target, profile, deadline)
+        if lost is not None:
+            raise lost
+
+    def _write_override(
+        self, place: _BootPlace, change: dict[str, Any], target: BootTarget | None, profile: Profile, deadline: Deadline
+    ) -> None:
         path, etag = place.override
         try:
             self._bmc.transport.patch(path, {"Boot": change}, deadline, etag=etag)

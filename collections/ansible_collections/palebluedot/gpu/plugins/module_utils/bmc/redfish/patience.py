@@ -26,9 +26,6 @@ def patiently(
             return send()
         except PaleBlueDotError as problem:
             asked = float(problem.details.get("retry_after") or 0)
-            if not for_now(problem) or waiter.left <= asked:
-                raise
-            if asked:  # a BMC that names a time is not asked before it
-                sleep(asked)
-            elif not waiter.pause():
+            # a BMC that names a time is not asked before it
+            if not for_now(problem) or waiter.left <= asked or not waiter.pause(at_least=asked):
                 raise
