@@ -44,7 +44,8 @@ class Finding:
 def load(database: Database, actor: Actor, machines: list[dict[str, Any]], replace: bool = False) -> Imported:
     """Upsert expected machines by serial number; with `replace` what the list does not name is expected no longer.
 
-    All of the list is checked before anything is written; it is then written piece by piece.
+    All of the list is checked before anything is written; it is then written piece by piece, and whose the names are is
+    asked again with each: another list may have come in meanwhile.
     """
     actor.require(*STAFF)
     with database.reading() as session:
@@ -77,16 +78,29 @@ def _lines(machines: list[dict[str, Any]], names: dict[str, str]) -> list[Line]:
             if serial in lines:
                 raise wrong(KIND, serial, "is listed twice")
             lines[serial] = found
-            owner = names.setdefault(found["name"], serial) if found.get("name") else serial
-            if owner != serial:
-                raise wrong(KIND, serial, f"the name {found['name']} is that of {owner}")
+            _expect_name(serial, found, names)
+            if found.get("name"):
+                names[found["name"]] = serial
         except Invalid as problem:
             errors.add(f"/machines/{position}", problem)
     errors.raise_if_any()
     return list(lines.items())
 
 
+def _expect_name(serial: str, found: dict[str, Any], names: dict[str, str]) -> None:
+    owner = names.get(found.get("name") or "", serial)
+    if owner != serial:
+        raise wrong(KIND, serial, f"the name {found['name']} is that of {owner}")
+
+
 def _put(session: Session, lines: Sequence[Line], imported: Imported) -> None:
+    wanted = [found["name"] for _serial, found in lines if found.get("name")]
+    holders = session.execute(
+        select(ExpectedMachine.name, ExpectedMachine.serial_number).where(ExpectedMachine.name.in_(wanted))
+    )
+    names = {str(row.name): row.serial_number for row in holders}
+    for serial, found in lines:
+        _expect_name(serial, found, names)
     serials = [serial for serial, _found in lines]
     rows = session.scalars(select(ExpectedMachine).where(ExpectedMachine.serial_number.in_(serials)))
     known = {row.serial_number: row for row in rows}

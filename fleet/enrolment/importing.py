@@ -7,6 +7,7 @@ nobody else waits long for the record.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -43,7 +44,7 @@ def import_document(database: Database, actor: Actor, document: dict[str, Any]) 
     """The same in transactions of its own, for documents of thousands of entries.
 
     All of the document is checked against the record before anything is written, so that one wrong entry imports
-    nothing. Should somebody else change the same rows meanwhile, the error says how many servers are in.
+    nothing. Should somebody else change the same rows meanwhile, the error says how much is in.
     """
     actor.require(*STAFF)
     prepared = prepare(document)
@@ -63,7 +64,7 @@ def import_document(database: Database, actor: Actor, document: dict[str, Any]) 
         _write_servers(session, piece, known, part)
 
     imported = Imported()
-    write = partial(pieces.write, database, actor, ACTION)
+    write = partial(pieces.write, database, actor, ACTION, written=Counter())
     if prepared.networks:
         imported.add(write("networks", prepared.networks, infrastructure.write_networks))
     if prepared.switches:

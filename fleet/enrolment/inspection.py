@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from fleet import audit, clock, states
@@ -110,37 +110,45 @@ def _accept_board(session: Session, actor: Actor, server: Server, serial: str | 
     found = parts.announced(session, server, "board", server.serial_number, serial)
     if found is None:
         return []
+    _take_over(session, actor, server, serial)
+    _expect_no_twin(session, server, serial)
     parts.accept(session, actor, server, found, serial)
     server.serial_number = serial
     return [found]
 
 
 def _come_back(session: Session, actor: Actor, server: Server, bmc: dict[str, Any]) -> None:
-    """What a retired server had and this one is seen to have: the machine, or GPUs of it, came back under this name.
+    """What a retired server had and this one is seen to have: the machine, or GPUs of it, came back under this name."""
+    serial = bmc.get("serial_number")
+    if serial and server.serial_number is None:
+        _take_over(session, actor, server, serial)
+    gpus = bmc["gpus"] if isinstance(bmc.get("gpus"), list) else []
+    serials = [gpu["serial_number"] for gpu in gpus if gpu.get("serial_number")]
+    for gpu in session.scalars(
+        select(Gpu).where(Gpu.serial_number.in_(serials), Gpu.server_id.in_(_gone(server).with_only_columns(Server.id)))
+    ):
+        gpu.serial_number = None
+    session.flush()
+
+
+def _take_over(session: Session, actor: Actor, server: Server, serial: str) -> None:
+    """The serial number of a retired server is this one's now.
 
     Only one entry can have a serial number; the old one keeps it in its facts and in the audit. Whatever a tenant may
     have left on the machine came along.
     """
-    gone = select(Server).where(Server.status == "retired", Server.id != server.id)
-    serial = bmc.get("serial_number")
-    old = session.scalar(gone.where(Server.serial_number == serial)) if serial else None
-    if old is not None and server.serial_number is None:
-        old.serial_number = None
-        server.needs_clean = server.needs_clean or old.needs_clean
-        audit.record(
-            session,
-            actor,
-            "server.return",
-            server.id,
-            {"server": server.name, "was": old.name, "serial_number": serial},
-        )
-    gpus = bmc["gpus"] if isinstance(bmc.get("gpus"), list) else []
-    serials = [gpu["serial_number"] for gpu in gpus if gpu.get("serial_number")]
-    for gpu in session.scalars(
-        select(Gpu).where(Gpu.serial_number.in_(serials), Gpu.server_id.in_(gone.with_only_columns(Server.id)))
-    ):
-        gpu.serial_number = None
+    old = session.scalar(_gone(server).where(Server.serial_number == serial))
+    if old is None:
+        return
+    old.serial_number = None
+    server.needs_clean = server.needs_clean or old.needs_clean
+    detail = {"server": server.name, "was": old.name, "serial_number": serial}
+    audit.record(session, actor, "server.return", server.id, detail)
     session.flush()
+
+
+def _gone(server: Server) -> Select[Server]:
+    return select(Server).where(Server.status == "retired", Server.id != server.id)
 
 
 def _settle_state(
@@ -374,6 +382,10 @@ def _check_serial(session: Session, server: Server, serial: str | None) -> None:
             next="another machine sits behind this BMC address: correct the address, or retire the old server; "
             "a board that was exchanged is announced: palebluedot server replace-part",
         )
+    _expect_no_twin(session, server, serial)
+
+
+def _expect_no_twin(session: Session, server: Server, serial: str) -> None:
     twin = session.scalar(select(Server.name).where(Server.serial_number == serial, Server.id != server.id))
     if twin is not None:
         raise Conflict(

@@ -59,16 +59,19 @@ def write(
     kind: str,
     entries: Sequence[Entry],
     put: Callable[[Session, Sequence[Entry], Imported], None],
+    written: Counter[str] | None = None,
 ) -> Imported:
     """`put` every piece in a transaction of its own, with its audit entry.
 
-    What is refused half-way says how many entries are in: the same list again then finishes it.
+    What is refused half-way says how many entries are in, of this kind and of those that `written` counts already: the
+    same list again then finishes it.
     """
     imported = Imported()
-    written = 0
+    written = Counter() if written is None else written
+    written[kind] = 0
     for piece in of(entries):
         part = Imported()
-        if written:
+        if written.total():
             # SQLite's waiters do not queue: they look again, at the longest after 100 ms
             time.sleep(YIELD_S)
         try:
@@ -76,10 +79,13 @@ def write(
                 put(session, piece, part)
                 part.audit(session, actor, action)
         except FleetError as error:
-            error.detail = {**error.detail, f"{kind}_written": written}
-            error.next = f"{written} {kind} are in the record; mend this and import the same again"
+            error.detail = {**error.detail, **{f"{name}_written": count for name, count in written.items()}}
+            there = " and ".join(f"{count} {name}" for name, count in written.items() if count)
+            if there:
+                half_way = f"{there} are in the record; mend this and import the same again"
+                error.next = f"{error.next}; {half_way}" if error.next else half_way
             raise
-        written += len(piece)
+        written[kind] += len(piece)
         imported.add(part)
     return imported
 

@@ -13,7 +13,7 @@ from sqlalchemy import func, select, text
 
 from fleet import errors
 from fleet.actor import SYSTEM
-from fleet.enrolment import expected, importing, pieces
+from fleet.enrolment import expected, importing, infrastructure, pieces
 from fleet.models import AuditEntry, Credential, ExpectedMachine, Network, Server, ServerNic
 from fleet.operations import credentials
 from tests.component.fleet.support import Site
@@ -153,7 +153,7 @@ def test_a_delivery_list_that_is_broken_off_is_finished_by_the_same_again(
 
     with monkeypatch.context() as patch:
         patch.setattr(expected, "_put", and_somebody_takes_a_name)
-        with pytest.raises(errors.Conflict, match="somebody else changed the same thing") as caught:
+        with pytest.raises(errors.Invalid, match="the name line-70 is that of other") as caught:
             expected.load(fleet.database, SYSTEM, lines(120))
     assert caught.value.detail["machines_written"] == 50
     assert "50 machines are in the record" in (caught.value.next or "")
@@ -162,6 +162,45 @@ def test_a_delivery_list_that_is_broken_off_is_finished_by_the_same_again(
     finished = expected.load(fleet.database, SYSTEM, lines(120), replace=True)
     assert (dict(finished.created), dict(finished.updated)) == ({"machines": 70}, {"removed": 1})
     assert finished.unchanged["machines"] == 50
+
+
+@pytest.mark.parametrize(
+    ("broken", "written", "next"),
+    [
+        ("switches", {"networks_written": 60, "switches_written": 0},
+         "ask its owner; 60 networks are in the record; mend this and import the same again"),
+        ("servers", {"networks_written": 60, "switches_written": 1, "servers_written": 0},
+         "ask its owner; 60 networks and 1 switches are in the record; mend this and import the same again"),
+        ("networks", {"networks_written": 0}, "ask its owner"),
+    ],
+)  # fmt: skip
+def test_what_is_refused_half_way_says_all_that_is_in_and_what_to_do(
+    fleet: Site, monkeypatch: pytest.MonkeyPatch, broken: str, written: dict[str, int], next: str
+) -> None:
+    monkeypatch.setattr(pieces, "CHUNK", 60)
+    document: dict[str, Any] = {
+        "networks": [
+            {"name": f"bulk-{n}", "purpose": "tenant", "vlan": 1000 + n, "cidr": f"172.16.{n}.0/24"} for n in range(60)
+        ],
+        "switches": [{"name": "leaf-9", "address": "192.0.2.9"}],
+        "servers": [{"name": "late", "bmc_address": "192.0.2.99"}],
+    }
+
+    def refuse(*_arguments: Any) -> None:
+        raise errors.Conflict("it is in use", next="ask its owner")
+
+    home = importing if broken == "servers" else infrastructure
+    # after the rehearsal, which writes networks too
+    rehearse = infrastructure.rehearse
+
+    def rehearse_then_break(session: Any, prepared: Any) -> None:
+        rehearse(session, prepared)
+        monkeypatch.setattr(home, "_write_servers" if broken == "servers" else f"write_{broken}", refuse)
+
+    monkeypatch.setattr(infrastructure, "rehearse", rehearse_then_break)
+    with pytest.raises(errors.Conflict, match="it is in use") as caught:
+        load(fleet, document)
+    assert (caught.value.detail, caught.value.next) == (written, next)
 
 
 def test_hundreds_of_networks_and_switches_come_in_pieces(fleet: Site, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -90,6 +90,20 @@ def test_an_announced_board_is_the_same_server(fleet: Site) -> None:
         look(fleet, {**bmc_facts(1), "serial_number": "BOARD3"}, "gpu-01")
 
 
+def test_a_board_of_a_retired_server_is_let_in_and_one_of_another_server_is_not(fleet: Site) -> None:
+    with fleet.database.transaction() as session:
+        register.set_state(session, fleet.admin, "gpu-02", "retired", "burnt, but for its board")
+    exchange(fleet, "board", "SN0001")
+    with pytest.raises(errors.Conflict, match="the serial number SN0003, which is that of gpu-03"):
+        look(fleet, {**bmc_facts(1), "serial_number": "SN0003"}, "gpu-01")
+    server = look(fleet, {**bmc_facts(1), "serial_number": "SN0002"}, "gpu-01")
+    assert (server.serial_number, server.status) == ("SN0002", "available")
+    with fleet.database.reading() as session:
+        assert lookup.server(session, "gpu-02").serial_number is None
+        entry = session.scalars(select(AuditEntry).where(AuditEntry.action == "server.return")).one()
+        assert entry.detail == {"server": "gpu-01", "was": "gpu-02", "serial_number": "SN0002"}
+
+
 def test_an_announced_board_is_not_let_in_while_somebody_has_the_server(fleet: Site) -> None:
     exchange(fleet, "board", "SN0001", "BOARD2")
     facts = {**bmc_facts(1), "serial_number": "BOARD2"}
