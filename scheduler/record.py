@@ -32,7 +32,9 @@ published = logging.getLogger("palebluedot.events")
 LEASE = "scheduler"
 COLLECT_ROUNDS = 20  # of one run of collect.yml: BMC sessions live that long
 EVENTS_KEPT = timedelta(days=7)
-BLOCKED_PAUSE_S = 1.0  # when there is work that may not begin yet
+# When there is work that may not begin yet: a release that is asked for at once waits a moment for the allocation's job
+# to end, a frozen fleet waits for days, and each look takes the write lock.
+BLOCKED_PAUSES_S = (0.2, 0.2, 0.2, 0.5, 1.0)
 DEADLINE_SLACK_S = 10.0  # the reaper comes first; the job's own deadline is for a site without a leader
 TOKEN_SLACK_S = 300.0  # a token outlives the deadline of its job by this: the last step still reports
 
@@ -84,6 +86,7 @@ class SchedulerRecord:
         self._claimant = claimant
         self._service_environment = as_environment(settings)
         self._blocked_until = 0.0
+        self._blocked = 0  # looks in a row that found only such work
         self._overdue: set[tuple[str, str]] = set()
 
     # -- workflows
@@ -103,8 +106,10 @@ class SchedulerRecord:
         with db.transaction() as session:
             workflow = claim.claim_next(session, self._claimant, self._settings.claim_ttl_s, commit)
             if workflow is None:  # frozen, or behind another workflow
-                self._blocked_until = time.monotonic() + BLOCKED_PAUSE_S
+                pause = BLOCKED_PAUSES_S[min(self._blocked, len(BLOCKED_PAUSES_S) - 1)]
+                self._blocked_until, self._blocked = time.monotonic() + pause, self._blocked + 1
                 return None
+            self._blocked = 0
             now = clock.now(session)
             left_s = (workflow.deadline_at - now).total_seconds() if workflow.deadline_at else None
             token = users.mint_token(

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
@@ -213,7 +214,14 @@ def test_nothing_is_claimed_while_the_fleet_is_frozen_and_the_lock_is_not_hammer
     with db.transaction() as session:
         session.add(FleetFlag(name="frozen", value=True))
     record = SchedulerRecord(settings, "scheduler@here")
-    assert record.claim_next() is None
+    pauses = []
+    for _ in range(6):
+        record._blocked_until = 0.0
+        begin = time.monotonic()
+        assert record.claim_next() is None
+        pauses.append(record._blocked_until - begin)
+    assert pauses[0] >= 0.2, "a release that waits for its allocation's job is not kept for long"
+    assert pauses[-1] >= 1.0, "and a frozen fleet is not asked all the time"
     with db.transaction() as session:
         session.delete(session.get_one(FleetFlag, "frozen"))
     assert record.claim_next() is None, "it looks again only after a pause"
