@@ -216,8 +216,8 @@ def test_a_vlan_that_others_have_come_into_is_not_taken_away_with_ours(leaf: Lea
 
 
 def test_a_set_that_is_done_after_the_deadline_is_found(leaf: Leaf) -> None:
-    leaf.fault(match="Set *", kind="late", value=3.0, count=1)
-    assert run(leaf.params(switch_timeout=2), False)["changed"]
+    leaf.fault(match="Set *", kind="late", value=5.0, count=1)
+    assert run(leaf.params(switch_timeout=4, wait_timeout=15), False)["changed"]
     assert leaf.vlan() == 1207
     assert leaf.writes() == ["vlan.create", "port.set"]
 
@@ -227,7 +227,7 @@ def test_a_switch_that_hangs_is_left_at_the_deadline(leaf: Leaf, rpc: str) -> No
     leaf.fault(match=rpc, kind="hang", count=1)
     started = time.monotonic()
     with pytest.raises(errors.DeadlineExceeded, match="did not answer within") as caught:
-        run(leaf.params(switch_timeout=1), False)
+        run(leaf.params(switch_timeout=3), False)
     assert time.monotonic() - started < 30.0, "it would hang for ever"
     assert rpc.split()[0] in str(caught.value.tried)
     assert leaf.vlan() == 666
@@ -247,7 +247,7 @@ def test_a_set_that_hangs_and_a_switch_that_stays_silent(leaf: Leaf) -> None:
 
     leaf.target._admit = admit  # type: ignore[method-assign]
     with pytest.raises(errors.DeadlineExceeded, match=r"what became of .* is not known"):
-        run(leaf.params(switch_timeout=1), False)
+        run(leaf.params(switch_timeout=3), False)
 
 
 def test_a_read_only_switch_says_what_to_do(leaf: Leaf) -> None:
