@@ -78,6 +78,11 @@ def test_all_parts_are_brought_about_with_one_restart_and_read_back(lab_bmc: Any
     lab_bmc.power("on")
     planned = profile(lab_bmc, check_mode=True, reboot="if_needed", **whole)
     done = profile(lab_bmc, reboot="if_needed", **whole)
+    # the BMC's tasks are there once there is something to do
+    assert planned.pop("tasks") == {}
+    assert {name: task["state"] for name, task in done["tasks"].items()} == dict.fromkeys(
+        ("firmware", "volumes", "restart"), "Completed"
+    )
     assert {key: done[key] for key in planned} == planned
     # firmware first; and an FPGA takes the power being away, which a DGX has no single command for
     assert [action.split(" ", 1)[1].removeprefix("/redfish/v1/") for action in lab_bmc.writes()] == [
