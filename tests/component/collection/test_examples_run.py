@@ -28,8 +28,8 @@ PREFIX = "palebluedot.gpu."
 MODULES = sorted(
     path.stem for path in (ROOT / "collections/ansible_collections/palebluedot/gpu/plugins/modules").glob("*.py")
 )
-# Servers of the examples: a DGX, and one with a RAID controller.
-FIRST, SECOND = ("dgx-01", "gpu-07", "old-07"), ("dl385-01", "hpe-03")
+# Servers of the examples: a DGX, one with a RAID controller, and one that applies BIOS attributes at once.
+FIRST, SECOND, THIRD = ("dgx-01", "gpu-07", "old-07", "sys-03"), ("dl385-01", "hpe-03"), ("node-05",)
 
 # An example may take ten minutes, for a reason that has nothing to do with whether it is right.
 SHORTER: dict[str, Any] = {"interval": 0.2, "rounds": 2, "stagger_s": 0.1, "wait_timeout": 20}
@@ -57,7 +57,7 @@ class Words:
     def __init__(self, site: Site, folder: Path, run: dict[str, Any]) -> None:
         document = site.stage.fleet_document()
         self.servers = {server["name"]: server for server in document["servers"]}
-        self.first, self.second = list(self.servers)[:2]
+        self.first, self.second, self.third = self.servers
         self.ipmi_ports: dict[str, int] = site.stage.facts["ipmi_ports"]
         self.switch = document["switches"][0]
         nic = self.servers[self.first]["nics"][0]
@@ -68,6 +68,7 @@ class Words:
         self.replace: dict[str, str] = {
             **dict.fromkeys(FIRST, self.first),
             **dict.fromkeys(SECOND, self.second),
+            **dict.fromkeys(THIRD, self.third),
             "leaf-03": self.switch["name"],
             "ADMIN": first["bmc_username"],
             "A403281X2": site.client.server(self.first)["serial_number"],
@@ -119,7 +120,13 @@ class Words:
         named = str(arguments.get("bmc_credential", ""))
         asked = self.put(arguments)
         if "bmc_address" in asked:
-            server = self.servers[self.second if any(name in named for name in SECOND) else self.first]
+            server = self.servers[
+                self.second
+                if any(name in named for name in SECOND)
+                else self.third
+                if any(name in named for name in THIRD)
+                else self.first
+            ]
             for option in [option for option in asked if option.startswith("bmc_") and option != "bmc_protocol"]:
                 del asked[option]
             asked["bmc_address"] = server["bmc_address"]
@@ -155,7 +162,7 @@ class Words:
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with Site(
-        tmp_path_factory.mktemp("examples"), servers=3, vendor="ami,hpe,ami", ipmi=True, switches=("eos",)
+        tmp_path_factory.mktemp("examples"), servers=3, vendor="ami,hpe,generic", ipmi=True, switches=("eos",)
     ) as started:
         yield started
 

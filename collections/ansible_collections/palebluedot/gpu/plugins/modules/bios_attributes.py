@@ -72,12 +72,12 @@ EXAMPLES = r"""
     state: cycle
   when: bios.reboot_required
 
-- name: Turn it off again at once, on a BMC that restarts the server for that
+- name: Turn the logical processors off at once, on a BMC that restarts the server for that
   palebluedot.gpu.bios_attributes:
     bmc_address: 192.0.2.10
-    bmc_credential: service:dgx-01
+    bmc_credential: service:node-05
     attributes:
-      SRIOVEnable: Disable
+      LogicalProcessors: Disabled
     apply_time: immediate
     wait_timeout: 1200
 """
