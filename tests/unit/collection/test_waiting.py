@@ -35,3 +35,19 @@ def test_no_time_is_no_pause() -> None:
     clock = Clock()
     assert not Waiter(0, clock=clock, sleep=clock.sleep).pause()
     assert clock.slept == []
+
+
+def test_a_pause_is_as_long_as_the_other_side_asks_for() -> None:
+    clock = Clock()
+    waiter = Waiter(60, first_pause_s=1, clock=clock, sleep=clock.sleep)
+    assert waiter.pause(7)
+    assert clock.slept == [7]
+
+
+def test_a_pause_that_would_have_to_be_cut_short_is_left_out_for_who_wants_whole_ones() -> None:
+    clock = Clock()
+    waiter = Waiter(60, first_pause_s=1, clock=clock, sleep=clock.sleep)
+    assert not waiter.pause(60, whole=True)
+    assert clock.slept == []
+    assert waiter.pause(60)
+    assert clock.now == 160

@@ -1,6 +1,6 @@
 # Copyright (c) 2026 Pale Blue Dot contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The one waiter: back-off with jitter under a deadline. Nothing else in the collection sleeps in a loop."""
+"""The one waiter: back-off with jitter under a deadline."""
 
 from __future__ import annotations
 
@@ -51,18 +51,21 @@ class Waiter:
         """Seconds until the deadline, never negative."""
         return max(0.0, self._deadline - self._clock())
 
-    def pause(self, at_least: float = 0.0) -> bool:
+    def pause(self, at_least: float = 0.0, *, whole: bool = False) -> bool:
         """Sleep until the next poll; False, at once, when the deadline has passed.
 
         The last pause is cut short, so that a poll is made at the deadline itself.
 
         :param at_least: seconds that the other side asked for.
+        :param whole: rather give up, at once, than cut a pause short: for who could not do anything at the deadline.
         """
         left = self.left
         if left <= 0:
             return False
         # A fifth of jitter keeps a thousand workers that started together from polling together.
         pause = max(self._pause * random.uniform(0.8, 1.2), at_least)  # noqa: S311
+        if whole and pause >= left:
+            return False
         self._sleep(min(pause, left))
         self._pause = min(self._longest, self._pause * self._growth)
         return True

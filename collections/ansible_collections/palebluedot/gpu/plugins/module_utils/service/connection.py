@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
-import random
 import select
 import socket
 import ssl
@@ -33,14 +32,13 @@ from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import (
     PaleBlueDotError,
     Unreachable,
 )
+from ansible_collections.palebluedot.gpu.plugins.module_utils.waiting import Waiter
 
 # What this client speaks; the service serves older numbers or refuses them clearly (`X-Palebluedot-Protocol`).
 PROTOCOL = 1
 BASE = "/api/v1"
 
 _TRIES = 4
-_FIRST_PAUSE_S = 0.2
-_LONGEST_PAUSE_S = 5.0
 _LARGEST_ANSWER = 64 * 1024 * 1024
 _PAGES_AT_MOST = 1000
 
@@ -250,11 +248,12 @@ class Connection:
         tried = f"{method} {self.url}{path}"
         seconds = self.timeout if timeout is None else timeout
         deadline = time.monotonic() + seconds
+        waiter = Waiter(seconds, first_pause_s=0.2, longest_pause_s=5.0, growth=2.0, sleep=time.sleep)
         renewed = False
         attempt = 0
         while True:
             attempt += 1
-            pause: float | None = None
+            asked = 0.0
             try:
                 status, received, content = self._exchange(method, target, payload, self._headers(extra), deadline)
             except (OSError, http.client.HTTPException) as problem:
@@ -272,15 +271,10 @@ class Connection:
                     continue
                 failure = _problem(status, content, tried, self._netloc())
                 again = status in _TRANSIENT and (idempotent or status in (429, 503))
-                pause = _retry_after(received)
+                asked = _retry_after(received)
                 cause = None
-            if not again or (attempt >= _TRIES and not self._patient):
+            if not again or (attempt >= _TRIES and not self._patient) or not waiter.pause(asked, whole=True):
                 raise failure from cause
-            if pause is None:
-                pause = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2 ** (attempt - 1)) * random.uniform(0.5, 1.5)  # noqa: S311
-            if time.monotonic() + pause >= deadline:
-                raise failure from cause
-            time.sleep(pause)
 
     def _netloc(self) -> str:
         return urlsplit(self.url).netloc
@@ -350,9 +344,9 @@ def _text(value: Any) -> str:
     return str(value)
 
 
-def _retry_after(received: http.client.HTTPMessage) -> float | None:
+def _retry_after(received: http.client.HTTPMessage) -> float:
     value = received.get("Retry-After", "")
-    return float(value) if value.isdigit() else None
+    return float(value) if value.isdigit() else 0.0
 
 
 def _decode(content: bytes, tried: str, host: str, status: int) -> Any:

@@ -27,5 +27,5 @@ def patiently(
         except PaleBlueDotError as problem:
             asked = float(problem.details.get("retry_after") or 0)
             # a BMC that names a time is not asked before it
-            if not for_now(problem) or waiter.left <= asked or not waiter.pause(at_least=asked):
+            if not for_now(problem) or waiter.left <= asked or not waiter.pause(asked):
                 raise
