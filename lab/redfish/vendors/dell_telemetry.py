@@ -19,24 +19,7 @@ GPU_REPORTS = ("GPUMetrics", "GPUStatistics")
 class DellTelemetry(Standard):
     def register_telemetry(self) -> None:
         at = self.routes
-        at.get("/LicenseService")(
-            lambda bmc: self.body(
-                "/LicenseService",
-                "LicenseService.v1_1_0.LicenseService",
-                Id="LicenseService",
-                Licenses=link("/LicenseService/Licenses"),
-                Name="LicenseService",
-                ServiceEnabled=True,
-            )
-        )
-        at.get("/LicenseService/Licenses")(
-            lambda bmc: self.collection(
-                "/LicenseService/Licenses",
-                "License",
-                [f"/LicenseService/Licenses/{id}" for id in self.licences_of(bmc)],
-            )
-        )
-        at.get("/LicenseService/Licenses/{id}")(self.licence)
+        self.register_licences("LicenseService", self.licences_of, self.licence)
         at.get("/TelemetryService")(self.telemetry)
         at.patch("/TelemetryService")(self.change_telemetry)
         reports = "/TelemetryService/MetricReports"

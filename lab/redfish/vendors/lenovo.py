@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from lab.bmc import AccountRules, VirtualMedia
 from lab.redfish.errors import RedfishError
-from lab.redfish.routes import ROOT, Answer, Body, Call, link
+from lab.redfish.routes import ROOT, Answer, Body, Call
 from lab.redfish.vendors.oem import OemError
 from lab.redfish.vendors.standard import Standard, unlicensed
 from lab.redfish.vendors.standard_bios import BiosRow
@@ -109,22 +109,7 @@ class Lenovo(Standard):
         reports = "/TelemetryService/MetricReports"
         at.get(reports)(lambda bmc: self.collection(reports, "MetricReport", [f"{reports}/{id}" for id in REPORTS]))
         at.get(f"{reports}/{{id}}")(self.report)
-        at.get("/LicenseService")(
-            lambda bmc: self.body(
-                "/LicenseService",
-                "LicenseService.v1_1_0.LicenseService",
-                Id="LicenseService",
-                Licenses=link("/LicenseService/Licenses"),
-                Name="License Service",
-                ServiceEnabled=True,
-            )
-        )
-        at.get("/LicenseService/Licenses")(
-            lambda bmc: self.collection(
-                "/LicenseService/Licenses", "License", [] if unlicensed(bmc) else ["/LicenseService/Licenses/1"]
-            )
-        )
-        at.get("/LicenseService/Licenses/{id}")(self.licence)
+        self.register_licences("License Service", lambda bmc: [] if unlicensed(bmc) else ["1"], self.licence)
         self.hidden = (*self.hidden, f"{CHASSIS}/Sensors", f"{CHASSIS}/ThermalSubsystem", "/TelemetryService/")
 
     def licence(self, bmc: RedfishBmc, id: str) -> Body | None:

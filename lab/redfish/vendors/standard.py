@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -213,6 +213,28 @@ class Standard(StandardAccounts, StandardBios, StandardMedia):
 
     def empty(self, path: str, kind: str, bmc: RedfishBmc) -> Body:
         return self.collection(path, kind, [])
+
+    def register_licences(
+        self,
+        name: str,
+        ids: Callable[[RedfishBmc], Sequence[str]],
+        licence: Callable[[RedfishBmc, str], Body | None],
+    ) -> None:
+        """DMTF's LicenseService, for those who have it."""
+        at, service = self.routes, "/LicenseService"
+        licences = f"{service}/Licenses"
+        at.get(service)(
+            lambda bmc: self.body(
+                service,
+                "LicenseService.v1_1_0.LicenseService",
+                Id="LicenseService",
+                Licenses=link(licences),
+                Name=name,
+                ServiceEnabled=True,
+            )
+        )
+        at.get(licences)(lambda bmc: self.collection(licences, "License", [f"{licences}/{id}" for id in ids(bmc)]))
+        at.get(f"{licences}/{{id}}")(licence)
 
     def register_more(self) -> None:
         """What only this vendor has."""
