@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+import requests
 
 from cli import children
 from tests.support.killing import playbook_of, reached
@@ -62,6 +68,82 @@ def test_a_run_by_hand_that_was_killed_is_resumed_by_its_name(site: Site) -> Non
     assert machine["posts"] in (1, 2)
     site.playbook("release.yml", "-e", "request=mine")
     assert allocation_named(site, "mine")["status"] == "released"
+
+
+@contextmanager
+def spoiling(site: Site, step: str, spoil: str) -> Iterator[str]:
+    """The address of a proxy that spoils one answer of the service: the first one to the good end of that step.
+
+    ``broken off``: the head comes and the body does not, as from a service killed in between. ``garbage``: no JSON.
+    """
+    spoiled = threading.Event()
+
+    class Proxy(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def _pass_on(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            headers = {
+                name: value for name, value in self.headers.items() if name.lower() not in ("host", "connection")
+            }
+            answer = requests.request(
+                self.command, site.stage.url + self.path, data=body, headers=headers, timeout=60, allow_redirects=False
+            )
+            content = answer.content
+            end_of_step = f"/steps/{step}/" in self.path and json.loads(body or b"{}").get("status") == "succeeded"
+            if end_of_step and not spoiled.is_set():
+                spoiled.set()
+                content = b"" if spoil == "broken off" else b"<html>" + b" " * len(content)
+                self.close_connection = True
+            self.send_response(answer.status_code)
+            self.send_header("Content-Type", answer.headers.get("Content-Type", "application/json"))
+            self.send_header("Content-Length", str(len(content or answer.content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _pass_on
+
+        def log_message(self, *_: Any) -> None:
+            return
+
+    proxy = ThreadingHTTPServer(("127.0.0.1", 0), Proxy)
+    thread = threading.Thread(target=proxy.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{proxy.server_port}"
+        assert spoiled.is_set(), f"{step} never ended well"
+    finally:
+        proxy.shutdown()
+        thread.join(5)
+        proxy.server_close()
+
+
+@pytest.mark.timeout(400)
+def test_an_answer_of_the_service_that_breaks_off_is_asked_for_again(site: Site) -> None:
+    with spoiling(site, "hardware_check", "broken off") as url:
+        named = ("-e", "gpu_count=8", "-e", "template=ubuntu-24.04", "-e", "request=broken-off")
+        site.playbook("allocate.yml", *named, environment={"PALEBLUEDOT_URL": url})
+    allocation = allocation_named(site, "broken-off")
+    assert allocation["status"] == "active"
+    assert site.client.workflow(allocation["workflow_id"])["attempt"] == 1
+    site.playbook("release.yml", "-e", "request=broken-off")
+
+
+@pytest.mark.timeout(400)
+def test_a_step_that_the_ledger_knows_to_be_done_is_not_done_for_nothing(site: Site) -> None:
+    """The playbook takes the step for failed, says why it does, and the next run goes on behind the step."""
+    named = ("-e", "gpu_count=8", "-e", "template=ubuntu-24.04", "-e", "request=garbage")
+    with spoiling(site, "hardware_check", "garbage") as url:
+        done = site.playbook("allocate.yml", *named, check=False, environment={"PALEBLUEDOT_URL": url})
+    assert done.returncode != 0
+    assert "the service's answer is not JSON" in done.stdout, "what went wrong first"
+    assert "The ledger did not take that: hardware_check on" in done.stdout and "has ended before" in done.stdout
+    site.playbook("allocate.yml", *named)
+    allocation = allocation_named(site, "garbage")
+    assert allocation["status"] == "active"
+    workflow = site.client.workflow(allocation["workflow_id"])
+    assert {row["status"] for row in workflow["steps"]} <= {"succeeded", "skipped"}
+    site.playbook("release.yml", "-e", "request=garbage")
 
 
 @pytest.mark.timeout(400)

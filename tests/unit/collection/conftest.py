@@ -15,7 +15,10 @@ from ansible_collections.palebluedot.gpu.plugins.module_utils.service.client imp
 
 @dataclass
 class Exchange:
-    """One expected request and its answer; ``status`` None drops the connection instead of answering."""
+    """One expected request and its answer.
+
+    ``status`` None drops the connection instead of answering, ``broken_off`` after so many bytes of the answer's body.
+    """
 
     method: str
     path: str
@@ -23,6 +26,7 @@ class Exchange:
     answer: Any
     headers: dict[str, str] = field(default_factory=dict)
     delay_s: float = 0.0
+    broken_off: int | None = None
     body: Any = None
     seen_headers: dict[str, str] = field(default_factory=dict)
     client_port: int = 0
@@ -45,8 +49,9 @@ class Conversation:
         answer: Any = None,
         headers: dict[str, str] | None = None,
         delay_s: float = 0.0,
+        broken_off: int | None = None,
     ) -> Exchange:
-        exchange = Exchange(method, path, status, answer, headers or {}, delay_s)
+        exchange = Exchange(method, path, status, answer, headers or {}, delay_s, broken_off)
         self.expected.append(exchange)
         return exchange
 
@@ -95,7 +100,9 @@ def _handler(talk: Conversation) -> type[BaseHTTPRequestHandler]:
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
-            self.wfile.write(content)
+            self.wfile.write(content[: exchange.broken_off])
+            if exchange.broken_off is not None:
+                self.close_connection = True
 
         do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = _answer
 

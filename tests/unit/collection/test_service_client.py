@@ -119,6 +119,19 @@ def test_the_step_ledger_survives_a_dropped_connection(talk: Any, no_pauses: lis
     assert again.body == {"phase": "begin", "fence": 3}
 
 
+@pytest.mark.parametrize("broken_off", [0, 5])
+def test_the_step_ledger_survives_an_answer_that_breaks_off(talk: Any, no_pauses: list[float], broken_off: int) -> None:
+    """A service that is killed between the head and the end of its answer; ``http.client`` takes that for the whole."""
+    path = "/api/v1/workflows/wf_1/steps/provision/servers/gpu-01/attempts/2"
+    said = {"action": "run", "reason": None, "previous": None}
+    for cut in (broken_off, None):
+        talk.expect("PUT", path, answer=said, broken_off=cut)
+    assert talk.client().step("wf_1", "provision", "gpu-01", 2, {"phase": "end", "fence": 3}) == said
+    talk.expect("POST", "/api/v1/thing", 201, said, broken_off=broken_off)
+    with pytest.raises(errors.Unreachable, match="cannot be reached"):
+        talk.client().request("POST", "/api/v1/thing", body={})
+
+
 def test_a_reservation_is_repeated_under_the_same_key(talk: Any, no_pauses: list[float]) -> None:
     first = talk.expect("POST", "/api/v1/gpu/allocate", None)
     second = talk.expect("POST", "/api/v1/gpu/allocate", 202, {"allocation_id": "alloc_1"})

@@ -211,6 +211,8 @@ class Connection:
             received += piece
             if len(received) > _LARGEST_ANSWER:
                 raise http.client.HTTPException(f"answer of more than {_LARGEST_ANSWER} bytes")
+        if response.length:  # what http.client itself is silent about when the answer is read piece by piece
+            raise http.client.IncompleteRead(bytes(received), response.length)
         if response.will_close:
             self.close()
         return response.status, response.headers, bytes(received)
