@@ -106,6 +106,20 @@ def test_racks_are_switched_one_after_the_other(site: Site, forks: str) -> None:
     site.playbook("power.yml", "-e", "target=all", "-e", "state=off")
 
 
+def test_nobody_gets_a_server_that_waits_for_its_turn_to_be_switched_off(site: Site) -> None:
+    site.playbook("power.yml", "-e", "target=all", "-e", "state=on")
+    switched_off = ("power.yml", "-e", "target=all", "-e", "state=off")
+    site.killed(*switched_off, "-e", "stagger_s=100", when=lambda: machine(site, "gpu-002")["power"] == "Off")
+    assert machine(site)["power"] == "On", "its turn had not come"
+    assert site.hands_off()["gpu-001"] == "power.yml switches it"
+    assert site.user.gpus_available()["items"] == []
+    # what was killed is run again, and gives them back
+    site.playbook(*switched_off)
+    assert machine(site)["power"] == "Off"
+    assert site.hands_off() == {}
+    assert "changed=0" in site.playbook(*switched_off).stdout
+
+
 def test_a_server_goes_out_for_maintenance_and_comes_back(site: Site) -> None:
     reason = '{"reason": "fan 3 is to be changed"}'
     planned = site.playbook("maintenance.yml", "--check", "-e", "target=gpu-001", "-e", reason).stdout

@@ -6,7 +6,6 @@ import json
 import re
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -29,10 +28,6 @@ def wanted(folder: Path, version: str) -> str:
     return json.dumps({"image": str(image), "targets": ["HostBIOS_0"], "version": version, "phases": [1, 2]})
 
 
-def hands_off(site: Site) -> dict[str, Any]:
-    return {server["name"]: server["hands_off_reason"] for server in site.client.servers() if server["hands_off"]}
-
-
 def test_the_fleet_is_updated_phase_by_phase_and_given_back(site: Site, tmp_path: Path) -> None:
     extra = wanted(tmp_path, "01.02.00")
     mark = site.mark()
@@ -44,7 +39,7 @@ def test_the_fleet_is_updated_phase_by_phase_and_given_back(site: Site, tmp_path
     assert sorted(order) == NAMES and order[0] == NAMES[0], "one server alone comes first"
     ran = [entry["machine"] for entry in site.log(since=mark) if entry["action"] == "firmware.run"]
     assert sorted(ran) == NAMES and ran[0] == NAMES[0]
-    assert hands_off(site) == {}
+    assert site.hands_off() == {}
     assert {site.lab("GET", f"/machines/{name}")["power"] for name in NAMES} == {"Off"}, "as they were"
     again = site.playbook("firmware.yml", "-e", extra).stdout
     recap = {line.split()[0]: line for line in again.splitlines() if "changed=" in line}
@@ -73,7 +68,7 @@ def test_a_failed_server_ends_the_rollout_and_stays_out_of_the_pool(site: Site, 
     assert f"1 of 5 servers have failed ({NAMES[1]}) and the budget is 0" in done.stdout
     assert sorted(written(site, mark)) == NAMES[:3], "the first alone, then two; none after that"
     assert ends(done) == {"updated": [NAMES[0], NAMES[2]], "failed": [NAMES[1]], "not_reached": NAMES[3:]}
-    (reason,) = hands_off(site).values()
+    (reason,) = site.hands_off().values()
     assert "verification failed" in reason
     # with hands off it is left alone, which costs no budget; the others go on, and the run says that not all is well
     mark = site.mark()
@@ -99,7 +94,7 @@ def test_the_budget_counts_failures_of_all_phases(site: Site, tmp_path: Path, ve
     assert sorted(written(site, mark)) == NAMES[:3]
     assert ends(done) == {"updated": [NAMES[1]], "failed": [NAMES[0], NAMES[2]], "not_reached": NAMES[3:]}
     assert f"{NAMES[0]} has failed: " in done.stdout
-    assert sorted(hands_off(site)) == [NAMES[0], NAMES[2]]
+    assert sorted(site.hands_off()) == [NAMES[0], NAMES[2]]
     for name in (NAMES[0], NAMES[2]):
         site.client.set_server_flags(name, {"hands_off": False, "reason": None})
 
@@ -111,6 +106,20 @@ def test_a_rollout_within_its_budget_reaches_every_other_server(site: Site, tmp_
     assert done.returncode != 0, "one has not the version"
     assert ends(done) == {"updated": NAMES[1:], "failed": [NAMES[0]]}
     site.client.set_server_flags(NAMES[0], {"hands_off": False, "reason": None})
+
+
+def test_a_rollout_that_was_killed_is_run_again(site: Site, tmp_path: Path) -> None:
+    extra = wanted(tmp_path, "01.08.00")
+    mark = site.mark()
+    fault = {"machine": NAMES[0], "layer": "redfish", "match": "POST *pdate*", "kind": "hang", "count": None}
+    site.lab("POST", "/faults", fault)
+    try:
+        site.killed("firmware.yml", "-e", extra, when=site.hands_off)
+    finally:
+        site.lab("DELETE", "/faults")
+    assert site.hands_off() == {NAMES[0]: "firmware.yml updates its firmware"}
+    assert ends(site.playbook("firmware.yml", "-e", extra)) == {"updated": NAMES}
+    assert sorted(written(site, mark)) == NAMES and site.hands_off() == {}
 
 
 def test_a_frozen_fleet_and_servers_in_use_are_left_alone(site: Site, tmp_path: Path) -> None:
@@ -136,3 +145,23 @@ def test_configure_takes_the_class_and_leaves_firmware_alone(site: Site) -> None
     assert "PackageCState" in applied["detail"]["attributes"]
     assert written(site, mark) == []
     assert "changed=0" in site.playbook("configure.yml", "-e", f"target={NAMES[4]}", "-e", "reboot=if_needed").stdout
+
+
+def test_hands_stay_off_a_server_that_did_not_come_back_with_its_profile(site: Site) -> None:
+    profile = json.dumps(
+        {"target": NAMES[3], "reboot": "if_needed", "hardware_profile": {"bios": {"TurboMode": "Disable"}}}
+    )
+    refused = {"status": 400, "message_id": "Base.1.12.ActionNotSupported"}
+    fault = {"machine": NAMES[3], "layer": "redfish", "match": "POST */ComputerSystem.Reset", "kind": "status"}
+    site.lab("POST", "/faults", {**fault, "value": refused, "count": None})
+    try:
+        done = site.playbook("configure.yml", "-e", profile, check=False)
+    finally:
+        site.lab("DELETE", "/faults")
+    assert done.returncode != 0
+    assert site.hands_off()[NAMES[3]].startswith("configure.yml was broken off: ")
+    # the same command goes on from there, and nobody else does
+    assert site.playbook("power.yml", "-e", f"target={NAMES[3]}", "-e", "state=on", check=False).returncode != 0
+    site.playbook("configure.yml", "-e", profile)
+    assert site.hands_off() == {}
+    assert "changed=0" in site.playbook("configure.yml", "-e", profile).stdout

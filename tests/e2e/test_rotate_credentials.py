@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import base64
-import os
-import signal
 import subprocess
-from typing import Any
 
 import pytest
 import requests
 from ansible_collections.palebluedot.gpu.plugins.module_utils.tinkerbell.kube import Kube
 from sqlalchemy import select
 
-from cli import children
 from fleet import db
 from fleet.actor import SYSTEM
 from fleet.models import AuditEntry
@@ -48,29 +44,6 @@ def opens(site: Site, server: str, username: str, password: str) -> bool:
 def changes(site: Site, server: str, since: int) -> int:
     """How many times the password was written at the BMC."""
     return len([entry for entry in site.log(server, since) if entry["action"].startswith(f"PATCH {ACCOUNT}")])
-
-
-def killed(site: Site, server: str, when: Any) -> None:
-    """Start a rotation, and kill it with everything it started as soon as ``when`` says so."""
-    run = subprocess.Popen(
-        ["ansible-playbook", "playbooks/rotate_credentials.yml", "-e", f"target={server}"],
-        cwd=children.ROOT,
-        env=site.playbook_environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        site.until(when, 60)
-    finally:
-        os.killpg(run.pid, signal.SIGKILL)
-        run.wait()
-
-
-def hands_off(site: Site, server: str) -> str | None:
-    """Why hands are off it; None while they are not."""
-    found = site.client.server(server)
-    return str(found["hands_off_reason"]) if found["hands_off"] else None
 
 
 def fault(site: Site, server: str, match: str, kind: str) -> None:
@@ -125,7 +98,9 @@ def test_killed_before_the_bmc_has_the_new_password(site: Site) -> None:
     mark = site.mark()
     fault(site, "gpu-002", f"PATCH {ACCOUNT}*", "hang")
     try:
-        killed(site, "gpu-002", lambda: on_record(site, "gpu-002").proposed_password)
+        site.killed(
+            "rotate_credentials.yml", "-e", "target=gpu-002", when=lambda: on_record(site, "gpu-002").proposed_password
+        )
     finally:
         site.lab("DELETE", "/faults")
     between = on_record(site, "gpu-002")
@@ -133,7 +108,7 @@ def test_killed_before_the_bmc_has_the_new_password(site: Site) -> None:
     assert opens(site, "gpu-002", before.username, before.password)
     # killed before or after it took hands off: neither stops the next run, and that puts them back
     rotate(site, "gpu-002")
-    assert hands_off(site, "gpu-002") is None
+    assert "gpu-002" not in site.hands_off()
     after = on_record(site, "gpu-002")
     assert after.password == between.proposed_password, "the proposal that stood, and no second one"
     assert changes(site, "gpu-002", mark) == 1
@@ -146,17 +121,17 @@ def test_killed_after_the_bmc_has_the_new_password_and_before_anybody_knows(site
     # the login with the new password never gets to its end, so the run stands there until it is killed
     fault(site, "gpu-003", "DELETE /redfish/v1/SessionService/Sessions/*", "hang")
     try:
-        killed(site, "gpu-003", lambda: changes(site, "gpu-003", mark))
+        site.killed("rotate_credentials.yml", "-e", "target=gpu-003", when=lambda: changes(site, "gpu-003", mark))
     finally:
         site.lab("DELETE", "/faults")
     between = on_record(site, "gpu-003")
     assert between.password == before.password and between.proposed_password
     assert opens(site, "gpu-003", between.username, between.proposed_password)
     # what is in force on record does not open the BMC now: no workflow comes, and the same command puts that right
-    assert hands_off(site, "gpu-003") == "rotate_credentials.yml changes its password"
+    assert site.hands_off()["gpu-003"] == "rotate_credentials.yml changes its password"
     assert "hands are off" in site.playbook("power.yml", "-e", "target=gpu-003", "-e", "state=on", check=False).stdout
     rotate(site, "gpu-003")
-    assert hands_off(site, "gpu-003") is None
+    assert "gpu-003" not in site.hands_off()
     after = on_record(site, "gpu-003")
     assert after.password == between.proposed_password and after.proposed_password is None
     assert changes(site, "gpu-003", mark) == 1, "it had it already"
@@ -179,7 +154,7 @@ def test_hands_off_and_a_bmc_that_takes_no_such_password(site: Site) -> None:
     after = on_record(site, "gpu-002")
     assert after.password == before.password and after.proposed_password is None, "withdrawn: it was never sent"
     assert opens(site, "gpu-002", after.username, after.password)
-    assert hands_off(site, "gpu-002") is None, "what opens it is known"
+    assert "gpu-002" not in site.hands_off(), "what opens it is known"
 
 
 def test_hands_stay_off_while_it_is_not_known_which_password_opens_the_bmc(site: Site) -> None:
@@ -190,7 +165,6 @@ def test_hands_stay_off_while_it_is_not_known_which_password_opens_the_bmc(site:
     finally:
         site.lab("DELETE", "/faults")
     assert done.returncode != 0
-    reason = hands_off(site, "gpu-001")
-    assert reason is not None and reason.startswith("rotate_credentials.yml was broken off: ")
+    assert site.hands_off()["gpu-001"].startswith("rotate_credentials.yml was broken off: ")
     rotate(site, "gpu-001")
-    assert changes(site, "gpu-001", mark) == 1 and hands_off(site, "gpu-001") is None
+    assert changes(site, "gpu-001", mark) == 1 and "gpu-001" not in site.hands_off()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import time
 from collections import Counter
@@ -108,6 +109,22 @@ class Site:
             raise AssertionError(f"{name} ended with {done.returncode}\n{done.stdout[-6000:]}\n{done.stderr[-2000:]}")
         return done
 
+    def killed(self, name: str, *arguments: str, when: Callable[[], Any]) -> None:
+        """A run by hand that is killed, with everything that it started, as soon as ``when`` says so."""
+        run = subprocess.Popen(
+            ["ansible-playbook", f"playbooks/{name}", *arguments],
+            cwd=children.ROOT,
+            env=self.playbook_environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            self.until(when, 60)
+        finally:
+            os.killpg(run.pid, signal.SIGKILL)
+            run.wait()
+
     def playbook_environment(self) -> dict[str, str]:
         """What a person at a terminal has set."""
         return {
@@ -133,6 +150,10 @@ class Site:
                 return answer
             time.sleep(0.1)
         raise AssertionError(f"did not come true within {timeout_s:.0f} s: {explain()}")
+
+    def hands_off(self) -> dict[str, str]:
+        """Why hands are off a server, of those where they are."""
+        return {server["name"]: server["hands_off_reason"] for server in self.client.servers() if server["hands_off"]}
 
     def ready(self) -> bool:
         """Whether the API answers that it can work."""
