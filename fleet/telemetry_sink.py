@@ -80,6 +80,16 @@ def write(points: list[dict[str, Any]]) -> bool:
 
 
 _lock = threading.Lock()
+_clients: list[Any] = []
+
+
+@atexit.register
+def close() -> None:
+    """End the connections; the next write opens its own."""
+    with _lock:
+        _cached_writer.cache_clear()
+        while _clients:
+            _clients.pop().close()
 
 
 def _writer(url: str, token: str, org: str, timeout_s: float) -> Any:
@@ -93,6 +103,5 @@ def _cached_writer(url: str, token: str, org: str, timeout_s: float) -> Any:
     from influxdb_client import InfluxDBClient
     from influxdb_client.client.write_api import SYNCHRONOUS
 
-    client = InfluxDBClient(url=url, token=token, org=org, timeout=int(timeout_s * 1000))
-    atexit.register(client.close)
-    return client.write_api(write_options=SYNCHRONOUS)
+    _clients.append(InfluxDBClient(url=url, token=token, org=org, timeout=int(timeout_s * 1000)))
+    return _clients[-1].write_api(write_options=SYNCHRONOUS)

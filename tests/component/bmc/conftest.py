@@ -211,7 +211,7 @@ class LabBmc:
             "bmc_password": self.machine.config.bmc_password,
             "bmc_ca_path": str(self.ca_path),
             "bmc_protocol": "redfish",
-            "bmc_timeout": 5,
+            "bmc_timeout": 15,  # one of them starts a process for IPMI, on a machine that runs three tests at once
             **options,
         }
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from fleet import clock, errors, settings
+from fleet import clock, errors, settings, telemetry_sink
 from fleet.actor import SYSTEM, Actor
 from fleet.models import Alert, Event, Gpu, MonitoringData, Server
 from fleet.operations import telemetry, users
@@ -189,6 +189,7 @@ def influx(monkeypatch: pytest.MonkeyPatch, site: settings.Settings) -> Iterator
     monkeypatch.setenv("PALEBLUEDOT_INFLUX_TOKEN", "secret-token")
     settings.get_settings.cache_clear()
     yield server
+    telemetry_sink.close()
     server.shutdown()
     thread.join(5)
     server.server_close()
