@@ -55,7 +55,7 @@ serve: setup ## lab and service, until Ctrl-C
 test: setup-dev ## every test that needs no server outside PyPI, with coverage
 	@$(PY) -m coverage erase
 	$(call TESTED,-n 3 --dist loadfile,not peers and not e2e and not faults,--cov --cov-append --cov-report=)
-	$(call TESTED,,(e2e or faults) and not peers,--cov --cov-append --cov-report=)
+	$(call TESTED,-n 2 --dist loadfile,(e2e or faults) and not peers,--cov --cov-append --cov-report=)
 	@$(MAKE) --no-print-directory coverage
 
 coverage: ## what the last `make test` covered, in percent: at least 85 of each package
