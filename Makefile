@@ -35,7 +35,7 @@ $(ISOLATED) $(PY) -m pytest $(1) -m "$(2)" $(3) || \
 		$(ISOLATED) $(PY) -m pytest --last-failed --last-failed-no-failures none -m "$(2)" $(3); }
 endef
 
-.PHONY: help setup setup-dev demo serve test coverage test-peers compatibility lint sanity bench clean
+.PHONY: help setup setup-dev demo serve test coverage peers test-peers compatibility lint sanity bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,8 +63,10 @@ coverage: ## what the last `make test` covered, in percent: at least 85 of each 
 		$(PY) -m coverage report --include="$$package/*" --format=total --fail-under=85 || low="$$low $$package"; done; \
 		[ -z "$$low" ] || { echo "too low:$$low" >&2; exit 1; }
 
-test-peers: setup-dev ## tests against servers that PyPI does not carry; skips what it cannot get
+peers: setup-dev ## get and build the servers of test-peers, as far as this machine can
 	PYTHON=$(PY) tests/peers/setup.sh
+
+test-peers: peers ## tests against servers that PyPI does not carry; skips what it cannot get
 	$(call TESTED,,peers,)
 
 compatibility: setup-dev ## run the conformance suite on every source that is here; write docs/compatibility
