@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from ansible_collections.palebluedot.gpu.plugins.module_utils import errors
 from ansible_collections.palebluedot.gpu.plugins.module_utils.switch.dialects import DIALECTS
+from ansible_collections.palebluedot.gpu.plugins.module_utils.switch.dialects.base import PortVlans
+from ansible_collections.palebluedot.gpu.plugins.module_utils.switch.gnmi import Session
 from ansible_collections.palebluedot.gpu.plugins.module_utils.switch.port import run
 
 from tests.component.collection.leaf import MAC, Leaf
@@ -218,6 +220,30 @@ def test_a_vlan_that_others_have_come_into_is_not_taken_away_with_ours(leaf: Lea
 def test_a_set_that_is_done_after_the_deadline_is_found(leaf: Leaf) -> None:
     leaf.fault(match="Set *", kind="late", value=5.0, count=1)
     assert run(leaf.params(switch_timeout=4, wait_timeout=15), False)["changed"]
+    assert leaf.vlan() == 1207
+    assert leaf.writes() == ["vlan.create", "port.set"]
+
+
+@pytest.mark.parametrize(("kind", "value"), [("late", 3.0), ("lost", None)])
+def test_a_commit_between_two_readings_is_not_put_back(
+    leaf: Leaf, monkeypatch: pytest.MonkeyPatch, kind: str, value: float | None
+) -> None:
+    """The port is read before the commit and the VLAN after it: the move looks half done, and is whole."""
+    old = PortVlans("access", 666)
+    torn: list[object] = []
+    real = Session.read
+
+    def read(session: Session, *readings: Any) -> list[Any]:
+        found = real(session, *readings)
+        if len(readings) == 2 and not torn and found[1] is not None:
+            torn.append(found[0])
+            found[0] = old
+        return found
+
+    monkeypatch.setattr(Session, "read", read)
+    leaf.fault(match="Set *", kind=kind, value=value, count=1)
+    assert run(leaf.params(switch_timeout=2, wait_timeout=15), False)["changed"]
+    assert torn == [PortVlans("access", 1207)]
     assert leaf.vlan() == 1207
     assert leaf.writes() == ["vlan.create", "port.set"]
 

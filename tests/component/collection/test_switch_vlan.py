@@ -92,6 +92,12 @@ def test_a_lost_answer_is_found_done(leaf: Leaf) -> None:
     assert leaf.writes() == ["vlan.create"]
 
 
+def test_a_set_that_is_done_after_the_deadline_is_found(leaf: Leaf) -> None:
+    leaf.fault(match="Set *", kind="late", value=3.0, count=1)
+    assert keep(leaf, switch_timeout=2)["changed"]
+    assert leaf.writes() == ["vlan.create"]
+
+
 @pytest.mark.parametrize(
     "wrong", [{"vlan": 0}, {"vlan": 4095}, {"vni": 0}, {"vni": 2**24}, {"vlan": 1, "state": "absent"}]
 )

@@ -32,7 +32,7 @@ from ansible_collections.palebluedot.gpu.plugins.module_utils.switch.dialects.ba
     Vlan,
 )
 from ansible_collections.palebluedot.gpu.plugins.module_utils.switch.gnmi import Change, Session
-from ansible_collections.palebluedot.gpu.plugins.module_utils.switch.trying import attempts
+from ansible_collections.palebluedot.gpu.plugins.module_utils.switch.trying import attempts, settle
 from ansible_collections.palebluedot.gpu.plugins.module_utils.waiting import Waiter
 
 VLAN_IDS = range(1, 4095)
@@ -201,21 +201,22 @@ class Move:
         if self.before is None:
             raise AssertionError("the port was not looked at")
         old_port, old_vlan = self.before
-        # A switch that went silent may still be at it.
-        patience = Waiter(opened.seconds if isinstance(problem, DeadlineExceeded) else 0, first_pause_s=0.2)
-        while True:
-            try:
-                port, vlan = opened.read(self.dialect.port_state(self.interface), self.dialect.vlan(self.vlan))
-            except PaleBlueDotError:
-                problem.message += f"; what became of {self.interface} is not known"
-                problem.details["port"] = None
-                raise problem from None
-            port = port or PortVlans(ACCESS)
-            if self._is_done(port, vlan):
-                return
-            untouched = port == old_port and _shown(vlan) == _shown(old_vlan)
-            if not untouched or not patience.pause():
-                break
+        port = old_port
+
+        def look() -> tuple[bool, bool]:
+            nonlocal port
+            found, vlan = opened.read(self.dialect.port_state(self.interface), self.dialect.vlan(self.vlan))
+            port = found or PortVlans(ACCESS)
+            return self._is_done(port, vlan), port == old_port and _shown(vlan) == _shown(old_vlan)
+
+        try:
+            done, untouched = settle(opened, problem, look)
+        except PaleBlueDotError:
+            problem.message += f"; what became of {self.interface} is not known"
+            problem.details["port"] = None
+            raise problem from None
+        if done:
+            return
         if untouched:
             problem.message += f"; {self.interface} is still {port.said()}"
             raise problem

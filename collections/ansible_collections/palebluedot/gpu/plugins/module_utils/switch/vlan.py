@@ -21,7 +21,7 @@ from ansible_collections.palebluedot.gpu.plugins.module_utils.switch.dialects im
 from ansible_collections.palebluedot.gpu.plugins.module_utils.switch.dialects.base import Json, Vlan, Vnis
 from ansible_collections.palebluedot.gpu.plugins.module_utils.switch.gnmi import Change, Session
 from ansible_collections.palebluedot.gpu.plugins.module_utils.switch.port import VLAN_IDS
-from ansible_collections.palebluedot.gpu.plugins.module_utils.switch.trying import attempts
+from ansible_collections.palebluedot.gpu.plugins.module_utils.switch.trying import attempts, settle
 from ansible_collections.palebluedot.gpu.plugins.module_utils.waiting import Waiter
 
 VNI_IDS = range(1, 2**24)
@@ -159,14 +159,19 @@ class _Keeper:
 
     def _judge(self, opened: Session, vlan: Vlan | None, wanted: Vlan | None, problem: PaleBlueDotError) -> None:
         """After a Set that failed: return when it was done, raise ``problem`` when nothing was, else put back."""
-        try:
+
+        def look() -> tuple[bool, bool]:
             done, found = self._is_done(opened, wanted)
+            return done, found == vlan
+
+        try:
+            done, untouched = settle(opened, problem, look)
         except PaleBlueDotError:
             problem.message += f"; what became of VLAN {self.id} is not known"
             raise problem from None
         if done:
             return
-        if found == vlan:
+        if untouched:
             problem.message += f"; VLAN {self.id} is as it was"
             raise problem
         self._undo(opened, vlan, problem)
