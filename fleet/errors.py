@@ -116,6 +116,12 @@ class ClaimHeld(Conflict):
     code = "claim_held"
 
 
+class HandsOffHeld(Conflict):
+    """Somebody else keeps hands off the server; the message has the reason."""
+
+    code = "hands_off_held"
+
+
 class IdempotencyMismatch(Conflict):
     """The same request name with other content."""
 

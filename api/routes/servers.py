@@ -88,7 +88,12 @@ def set_flags(session: Session, body: dict[str, Any], server: str) -> Any:
     """Take the service's hands off a server, or put them back on."""
     return server_fields(
         register.set_flags(
-            session, current_actor(), ids.require_or_name(server, "srv"), body["hands_off"], body.get("reason")
+            session,
+            current_actor(),
+            ids.require_or_name(server, "srv"),
+            body["hands_off"],
+            body.get("reason"),
+            body.get("owner"),
         )
     )
 

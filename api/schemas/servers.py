@@ -117,6 +117,12 @@ class FlagsSchema(Request):
         metadata={"description": "While true no step is begun on the server, whichever door asks."},
     )
     reason = text("Why; shown to everybody who is stopped by it.", length=1024, allow_none=True)
+    owner = text(
+        "How the caller's own reasons begin: a flag that is set for a reason that begins otherwise stays as it is, "
+        "and the answer is 409 `hands_off_held`. Without it any flag is replaced.",
+        length=64,
+        allow_none=True,
+    )
 
 
 class StateSchema(Request):

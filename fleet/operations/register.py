@@ -11,7 +11,7 @@ from fleet.enrolment import parts
 from fleet.enrolment.importing import import_document, import_fleet
 from fleet.enrolment.inspection import record_inspection
 from fleet.enrolment.pieces import Imported
-from fleet.errors import Invalid
+from fleet.errors import HandsOffHeld, Invalid
 from fleet.models import FleetFlag, Server
 from fleet.operations import fleetflags, lookup, settle
 
@@ -26,10 +26,28 @@ __all__ = [
 ]
 
 
-def set_flags(session: Session, actor: Actor, server: str, hands_off: bool, reason: str | None = None) -> Server:
-    """Hands off: no destructive step is begun on the server, whichever door asks. Lifting it puts held work back."""
+def set_flags(
+    session: Session,
+    actor: Actor,
+    server: str,
+    hands_off: bool,
+    reason: str | None = None,
+    owner: str | None = None,
+) -> Server:
+    """Hands off: no destructive step is begun on the server, whichever door asks. Lifting it puts held work back.
+
+    :param owner: how the caller's own reasons begin; without one anybody's flag is replaced.
+    :raises HandsOffHeld: hands are off for a reason that begins otherwise.
+    """
     actor.require(*OPERATORS)
     row = lookup.server(session, server, lock=True)
+    if owner and row.hands_off and not (row.hands_off_reason or "").startswith(owner):
+        raise HandsOffHeld(
+            f"hands are off {row.name}, and not by {owner}",
+            host=row.name,
+            answer=row.hands_off_reason or "no reason given",
+            next="Ask whoever set the flag to lift it; without owner the flag is replaced all the same.",
+        )
     row.hands_off = hands_off
     row.hands_off_reason = reason[:1024] if hands_off and reason else None
     audit.record(session, actor, "server.flags", row.id, {"server": row.name, "hands_off": hands_off, "reason": reason})

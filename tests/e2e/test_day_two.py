@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cli.children import ROOT
 from tests.support.site import Site
 
 pytestmark = pytest.mark.e2e
@@ -118,6 +122,40 @@ def test_nobody_gets_a_server_that_waits_for_its_turn_to_be_switched_off(site: S
     assert machine(site)["power"] == "Off"
     assert site.hands_off() == {}
     assert "changed=0" in site.playbook(*switched_off).stdout
+
+
+def test_what_somebody_else_keeps_hands_off_for_stays(site: Site, tmp_path: Path) -> None:
+    """Set while a playbook waits for a server's turn, and set between its look at the server and its own flag."""
+    loan = {"hands_off": True, "reason": "on loan to the vendor"}
+    site.playbook("power.yml", "-e", "target=all", "-e", "state=on")
+    with ThreadPoolExecutor(1) as pool:
+        switched_off = pool.submit(
+            site.playbook, "power.yml", "-e", "target=all", "-e", "state=off", "-e", "stagger_s=20"
+        )
+        site.until(lambda: machine(site, "gpu-002")["power"] == "Off")
+        site.client.set_server_flags("gpu-001", loan)
+        switched_off.result()
+    assert site.hands_off() == {"gpu-001": "on loan to the vendor"}
+
+    late = tmp_path / "late.yml"
+    late.write_text(f"""
+- hosts: gpu-001
+  gather_facts: false
+  vars:
+    take_why: power.yml switches it
+    may_touch_server: {{server: {{hands_off: false, state: available}}}}
+  tasks:
+    - block:
+        - ansible.builtin.include_tasks: {ROOT}/playbooks/tasks/take.yml
+      always:
+        - ansible.builtin.include_tasks: {ROOT}/playbooks/tasks/give_back.yml
+""")
+    done = site.playbook(os.path.relpath(late, ROOT / "playbooks"), check=False)
+    assert done.returncode != 0 and "hands_off_held" in done.stdout, done.stdout
+    assert site.hands_off() == {"gpu-001": "on loan to the vendor"}
+    site.client.set_server_flags("gpu-001", {"hands_off": False, "reason": None})
+    site.playbook(os.path.relpath(late, ROOT / "playbooks"))
+    assert site.hands_off() == {}
 
 
 def test_a_server_goes_out_for_maintenance_and_comes_back(site: Site) -> None:

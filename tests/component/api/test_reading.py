@@ -77,6 +77,9 @@ def test_available_gpus_leave_out_what_cannot_be_had(user: Caller, operator: Cal
     assert items(user.get("/gpu/available?model=a100"), "id") == []
     answer = operator.patch("/servers/gpu-01/flags", {"hands_off": True, "reason": "new cables"})
     assert answer.json is not None and answer.json["hands_off_reason"] == "new cables"
+    other = operator.patch("/servers/gpu-01/flags", {"hands_off": False, "owner": "power.yml"})
+    assert other.status_code == 409 and other.json is not None
+    assert (other.json["code"], other.json["answer"]) == ("hands_off_held", "new cables")
     assert set(items(user.get("/gpu/available?limit=100"), "server")) == {"gpu-00", "gpu-02"}
 
 

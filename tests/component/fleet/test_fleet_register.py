@@ -378,6 +378,24 @@ def test_lifting_one_obstacle_does_not_lift_the_other(fleet: Site) -> None:
     assert fleet.workflow(workflow.id).status == "pending"
 
 
+def test_hands_off_of_somebody_else_is_replaced_only_without_owner(fleet: Site) -> None:
+    def flag(hands_off: bool, reason: str | None, owner: str | None) -> str | None:
+        with fleet.database.transaction() as session:
+            return register.set_flags(session, SYSTEM, "gpu-01", hands_off, reason, owner).hands_off_reason
+
+    flag(False, None, "power.yml")  # nobody keeps it: nothing to say
+    flag(True, "power.yml switches it", "power.yml")
+    assert flag(True, "power.yml was broken off", "power.yml") == "power.yml was broken off"
+    for hands_off in (True, False):
+        with pytest.raises(errors.HandsOffHeld) as caught:
+            flag(hands_off, "firmware.yml", "firmware.yml")
+        assert caught.value.answer == "power.yml was broken off"
+    assert flag(True, "on loan", None) == "on loan"
+    with pytest.raises(errors.HandsOffHeld, match=r"not by power\.yml"):
+        flag(False, None, "power.yml")
+    assert flag(False, None, None) is None
+
+
 def test_the_switch_is_kept(fleet: Site) -> None:
     with fleet.database.reading() as session:
         switch = session.scalars(select(Switch)).one()

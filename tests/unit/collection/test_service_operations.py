@@ -461,13 +461,14 @@ def test_facts_in_check_mode_are_only_compared(talk: Any) -> None:
 
 
 def test_flags_are_set_once(talk: Any) -> None:
-    flags = {"hands_off": True, "reason": "vendor"}
+    flags = {"hands_off": True, "reason": "vendor", "owner": "vend"}
     talk.expect("GET", f"{V1}/servers/gpu-01", answer=SERVER)
-    talk.expect("PATCH", f"{V1}/servers/gpu-01/flags", answer={})
+    asked = talk.expect("PATCH", f"{V1}/servers/gpu-01/flags", answer={})
     set_now = {**SERVER, "hands_off": True, "hands_off_reason": "vendor"}
     talk.expect("GET", f"{V1}/servers/gpu-01", answer=set_now)
     thawed(talk)
     assert server.run(talk.params(name="gpu-01", state="present", flags=flags), False)["changed"]
+    assert asked.body == flags
     talk.expect("GET", f"{V1}/servers/gpu-01", answer=set_now)
     thawed(talk)
     assert not server.run(talk.params(name="gpu-01", state="present", flags=flags), False)["changed"]

@@ -54,6 +54,12 @@ options:
         description:
           - Why; shown to everybody who is stopped by it.
         type: str
+      owner:
+        description:
+          - How the caller's own reasons begin. Where hands are off for a reason that begins otherwise the task fails
+            with C(hands_off_held) and the flag stays as it is.
+          - Without it any flag is replaced.
+        type: str
 extends_documentation_fragment:
   - palebluedot.gpu.service
   - palebluedot.gpu.attributes
@@ -112,7 +118,11 @@ SPEC = {
         "facts": {"type": "dict"},
         "flags": {
             "type": "dict",
-            "options": {"hands_off": {"type": "bool", "required": True}, "reason": {"type": "str"}},
+            "options": {
+                "hands_off": {"type": "bool", "required": True},
+                "reason": {"type": "str"},
+                "owner": {"type": "str"},
+            },
         },
         **options.service(),
     },
