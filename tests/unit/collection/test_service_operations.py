@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -586,7 +587,6 @@ def test_an_explicit_password_wins(talk: Any) -> None:
 @pytest.mark.parametrize(
     ("reference", "code"),
     [
-        ("vault:x", "credential_reference_unknown"),
         ("nonsense", "credential_reference_unknown"),
         ("env:NOT_SET", "credential_not_set"),
     ],
@@ -595,6 +595,64 @@ def test_references_that_lead_nowhere(reference: str, code: str) -> None:
     with pytest.raises(errors.InvalidInput) as caught:
         credentials.resolve_credentials({"bmc_credential": reference})
     assert caught.value.code == code
+
+
+@pytest.fixture
+def vault(talk: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    """A Vault whose key/value engine (version 2) is mounted at ``kv``: what it is asked and what it answers."""
+    monkeypatch.setenv("VAULT_ADDR", talk.url)
+    monkeypatch.setenv("VAULT_TOKEN", "hvs.t0ken")
+    monkeypatch.setenv("HOME", str(tmp_path))  # no ~/.vault-token
+    return talk
+
+
+SECRET = "/v1/kv/data/bmc/gpu-01"
+
+
+def test_a_secret_of_vault(vault: Any) -> None:
+    kept = {"data": {"username": "admin", "password": "s3cret"}, "metadata": {"version": 3}}
+    asked = vault.expect("GET", SECRET, answer={"request_id": "1", "data": kept})
+    params = {"bmc_credential": "vault:kv/bmc/gpu-01"}
+    assert credentials.resolve_credentials(params) == {"s3cret"}
+    assert (params["bmc_username"], params["bmc_password"]) == ("admin", "s3cret")
+    assert asked.seen_headers["X-Vault-Token"] == "hvs.t0ken"
+
+
+@pytest.mark.parametrize(
+    ("status", "answer", "kind", "code"),
+    [
+        (404, {"errors": []}, errors.NotFound, "credential_not_set"),
+        (404, {"data": {"data": None, "metadata": {"deletion_time": "2026-11-21T10:00:00Z"}}}, errors.NotFound, None),
+        (403, {"errors": ["permission denied"]}, errors.AuthenticationError, "authentication_failed"),
+        (503, {"errors": ["Vault is sealed"]}, errors.Unreachable, "unreachable"),
+        (None, None, errors.Unreachable, "unreachable"),
+        (200, {"data": {"data": {"password": "s3cret"}}}, errors.InvalidInput, "credential_not_set"),
+        (200, {"data": None}, errors.InvalidInput, "credential_not_set"),
+    ],
+)
+def test_a_vault_that_gives_nothing(
+    vault: Any, status: int | None, answer: Any, kind: type[errors.PaleBlueDotError], code: str | None
+) -> None:
+    vault.expect("GET", SECRET, status, answer)
+    with pytest.raises(kind) as caught:
+        credentials.resolve_credentials({"bmc_credential": "vault:kv/bmc/gpu-01"})
+    told = str(caught.value)
+    assert "kv/bmc/gpu-01" in told or SECRET in told
+    assert code in (None, caught.value.code)
+    assert caught.value.next
+    assert "s3cret" not in told and "t0ken" not in told
+
+
+def test_a_vault_that_nobody_named(vault: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    for reference, code in (("vault:kv", "credential_reference_unknown"), ("vault:", "credential_reference_unknown")):
+        with pytest.raises(errors.InvalidInput) as caught:
+            credentials.resolve_credentials({"bmc_credential": reference})
+        assert caught.value.code == code
+    for name in ("VAULT_TOKEN", "VAULT_ADDR"):
+        monkeypatch.delenv(name)
+        with pytest.raises(errors.InvalidInput) as caught:
+            credentials.resolve_credentials({"bmc_credential": "vault:kv/bmc/gpu-01"})
+        assert caught.value.code == "vault_not_configured"
 
 
 def test_without_a_service_a_service_reference_says_what_is_missing() -> None:

@@ -38,6 +38,9 @@ options:
       - Reference to the credential, resolved in the memory of the process that uses it.
       - V(service:<server>) asks the Pale Blue Dot service.
       - V(env:NAME) reads C(user:password) from that environment variable.
+      - V(vault:<mount>/<path>) reads C(username) and C(password) of that secret in HashiCorp Vault or OpenBao
+        (key/value engine, version 2), with the environment variables of the C(vault) command and the Python
+        package C(hvac).
       - An explicit O(bmc_password) wins.
       - The environment variable E(PALEBLUEDOT_BMC_CREDENTIAL) is used when the option is not set.
     type: str

@@ -39,6 +39,9 @@ options:
       - Reference to the credential, resolved in the memory of the process that uses it.
       - V(service:switch/<name>) asks the Pale Blue Dot service.
       - V(env:NAME) reads C(user:password) from that environment variable.
+      - V(vault:<mount>/<path>) reads C(username) and C(password) of that secret in HashiCorp Vault or OpenBao
+        (key/value engine, version 2), with the environment variables of the C(vault) command and the Python
+        package C(hvac).
       - An explicit O(switch_password) wins.
       - The environment variable E(PALEBLUEDOT_SWITCH_CREDENTIAL) is used when the option is not set.
     type: str

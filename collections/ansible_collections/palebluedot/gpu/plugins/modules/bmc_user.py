@@ -43,6 +43,9 @@ options:
       - Reference to the user name and password that the account is to have, instead of O(username) and O(password).
       - V(service:<server>/proposed) is the password that was proposed to the Pale Blue Dot service for that server.
       - V(env:NAME) reads C(user:password) from that environment variable.
+      - V(vault:<mount>/<path>) reads C(username) and C(password) of that secret in HashiCorp Vault or OpenBao
+        (key/value engine, version 2), with the environment variables of the C(vault) command and the Python
+        package C(hvac).
     type: str
   role:
     description:

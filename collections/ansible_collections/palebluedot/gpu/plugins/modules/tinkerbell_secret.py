@@ -27,7 +27,7 @@ options:
     required: true
   credential:
     description:
-      - Reference to user name and password, V(service:<server>) or V(env:NAME).
+      - Reference to user name and password, V(service:<server>), V(env:NAME) or V(vault:<mount>/<path>).
     type: str
   username:
     description:

@@ -7,6 +7,7 @@
 ``service:<server>/proposed``  what that BMC is to have: a change that is under way
 ``service:switch/<name>``      that switch, asked of the service
 ``env:NAME``                   ``user:password`` in that environment variable
+``vault:<mount>/<path>``       ``username`` and ``password`` of that secret in HashiCorp Vault or OpenBao
 =============================  =====================================================================
 """
 
@@ -17,6 +18,7 @@ from collections.abc import Iterator, MutableMapping
 from typing import Any, NamedTuple
 
 from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import InvalidInput
+from ansible_collections.palebluedot.gpu.plugins.module_utils.service import vault
 from ansible_collections.palebluedot.gpu.plugins.module_utils.service.client import ServiceClient
 
 Params = MutableMapping[str, Any]
@@ -58,6 +60,8 @@ def resolve(reference: str, client: ServiceClient | None) -> Credential:
     kind, _colon, name = reference.partition(":")
     if kind == "env" and name:
         return _from_environment(name)
+    if kind == "vault" and name:
+        return Credential(*vault.read(name))
     if kind == "service" and name:
         if client is None:
             raise InvalidInput(f"the credential {reference!r} needs the service", next="Set api_url and a token.")
@@ -69,7 +73,8 @@ def resolve(reference: str, client: ServiceClient | None) -> Credential:
     raise InvalidInput(
         f"{reference!r} is not a credential reference",
         code="credential_reference_unknown",
-        next="Use service:<server>, service:<server>/proposed, service:switch/<name> or env:<NAME>.",
+        next="Use service:<server>, service:<server>/proposed, service:switch/<name>, env:<NAME> or "
+        "vault:<mount>/<path>.",
     )
 
 
