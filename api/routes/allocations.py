@@ -73,7 +73,7 @@ def get_allocation(session: Session, allocation_id: str) -> Any:
 @blp.arguments(ReleaseQuery, location="query")
 @blp.arguments(PreferHeaders, location="headers")
 @blp.alt_response(200, schema=AcceptedSchema, description="Released within the preferred wait.")
-@blp.response(202, AcceptedSchema, description="The release has started.")
+@blp.response(202, AcceptedSchema, description="The release has started; `failed` where it has ended without success.")
 def release_allocation(query: dict[str, Any], headers: dict[str, Any], id: str) -> Any:
     """Give an allocation back (`alloc_…`): the servers are wiped, verified and offered again."""
     ids.require(id, "alloc", "gpu")
@@ -82,13 +82,14 @@ def release_allocation(query: dict[str, Any], headers: dict[str, Any], id: str) 
         workflow = release.start_release(session, actor, id, executor=query["executor"])
         workflow_id, allocation_id = workflow.id, workflow.allocation_id
 
-    def ended() -> bool:
+    def status() -> str:
         with record().reading() as session:
-            return lookup.workflow(session, actor, workflow_id).status in WORKFLOW_ENDED
+            return lookup.workflow(session, actor, workflow_id).status
 
     waiters: Waiters = current_app.extensions[Waiters.EXTENSION]
     wait = preferred_wait(headers.get("prefer", ""))
-    done = waiters.wait_until(ended, wait)
+    # a release that failed is waited for no longer, and is no success
+    released = waiters.wait_until(lambda: status() in WORKFLOW_ENDED, wait) and status() == "succeeded"
     with record().reading() as session:
         answer = accepted(lookup.allocation(session, actor, allocation_id or ""), workflow_id=workflow_id)
-    return answer, 200 if done else 202, {"Preference-Applied": f"wait={wait}"} if wait else {}
+    return answer, 200 if released else 202, {"Preference-Applied": f"wait={wait}"} if wait else {}

@@ -62,7 +62,9 @@ class AllocateHeaders(Schema):
 
 class PreferHeaders(Schema):
     prefer = text(
-        "`wait=N`: answer 200 when it is done within N seconds (at most 60), else 202.", length=256, data_key="Prefer"
+        "`wait=N`: answer 200 when it has succeeded within N seconds (at most 60), else 202; at once when it failed.",
+        length=256,
+        data_key="Prefer",
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -94,6 +95,25 @@ def test_a_wait_ends_when_the_release_has_ended(user: Caller, automation: Caller
     done = user.delete(release, headers={"Prefer": "respond-async, wait=30"})
     worker.join(30)
     assert body(done)["status"] == "released"
+
+
+def test_a_release_that_failed_is_no_release_however_long_one_would_wait(
+    user: Caller, automation: Caller, fleet: list[str]
+) -> None:
+    accepted = body(user.post("/allocations", {**WISH, "executor": "external"}), 202)
+    Runner.claim(automation, accepted["workflow_id"]).run_all()
+    release = f"/gpu/{accepted['allocation_id']}/release"
+    runner = Runner.claim(automation, body(automation.delete(f"{release}?executor=external"), 202)["workflow_id"])
+    step, server = runner.document()["steps"][0]["name"], runner.document()["servers"][0]["name"]
+    runner.step(step, server, "begin")
+    error = {"code": "authentication_failed", "message": "the BMC refuses the password", "retryable": False}
+    runner.step(step, server, "end", status="failed", error=error)
+    assert body(automation.get(f"/workflows/{runner.workflow_id}"))["status"] == "failed"
+
+    began = time.monotonic()
+    failed = automation.delete(f"{release}?executor=external", headers={"Prefer": "wait=50"})
+    assert body(failed, 202)["status"] == "failed"
+    assert time.monotonic() - began < 20
 
 
 def test_repeating_a_request_gives_the_same_allocation(user: Caller, fleet: list[str]) -> None:
