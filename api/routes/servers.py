@@ -80,12 +80,12 @@ def record_inspection(session: Session, body: dict[str, Any], server: str) -> An
 
 
 @blp.route("/servers/<server>/flags", "setServerFlags", method="PATCH")
-@requires("operator", "admin")
+@requires(*STAFF)
 @blp.arguments(FlagsSchema)
 @writing
 @blp.response(200, ServerSchema)
 def set_flags(session: Session, body: dict[str, Any], server: str) -> Any:
-    """Take the service's hands off a server, or put them back on."""
+    """Take the service's hands off a server, or put them back on; automation says `owner` and reaches its own flags."""
     return server_fields(
         register.set_flags(
             session,

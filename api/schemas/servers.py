@@ -119,7 +119,7 @@ class FlagsSchema(Request):
     reason = text("Why; shown to everybody who is stopped by it.", length=1024, allow_none=True)
     owner = text(
         "How the caller's own reasons begin: a flag that is set for a reason that begins otherwise stays as it is, "
-        "and the answer is 409 `hands_off_held`. Without it any flag is replaced.",
+        "and the answer is 409 `hands_off_held`. Without it any flag is replaced, which automation may not do.",
         length=64,
         allow_none=True,
     )

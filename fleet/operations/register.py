@@ -6,12 +6,12 @@ from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import flag_modified
 
 from fleet import audit, clock, states
-from fleet.actor import OPERATORS, Actor
+from fleet.actor import OPERATORS, STAFF, Actor
 from fleet.enrolment import parts
 from fleet.enrolment.importing import import_document, import_fleet
 from fleet.enrolment.inspection import record_inspection
 from fleet.enrolment.pieces import Imported
-from fleet.errors import HandsOffHeld, Invalid
+from fleet.errors import Forbidden, HandsOffHeld, Invalid
 from fleet.models import FleetFlag, Server
 from fleet.operations import fleetflags, lookup, settle
 
@@ -36,17 +36,28 @@ def set_flags(
 ) -> Server:
     """Hands off: no destructive step is begun on the server, whichever door asks. Lifting it puts held work back.
 
-    :param owner: how the caller's own reasons begin; without one anybody's flag is replaced.
+    :param owner: how the caller's own reasons begin; without one anybody's flag is replaced, which is for operators.
     :raises HandsOffHeld: hands are off for a reason that begins otherwise.
     """
-    actor.require(*OPERATORS)
+    actor.require(*STAFF)
+    if not owner and actor.role not in OPERATORS:
+        raise Forbidden(
+            f"{actor.username} has {actor.role}, which sets and lifts only flags of its own",
+            next="say owner, how your own reasons begin, or ask an operator",
+        )
+    if owner and hands_off and not (reason or "").startswith(owner):
+        raise Invalid(
+            f"the reason does not begin with its owner {owner!r}",
+            code="invalid_reason",
+            next="begin it so, or leave owner out",
+        )
     row = lookup.server(session, server, lock=True)
     if owner and row.hands_off and not (row.hands_off_reason or "").startswith(owner):
         raise HandsOffHeld(
             f"hands are off {row.name}, and not by {owner}",
             host=row.name,
             answer=row.hands_off_reason or "no reason given",
-            next="Ask whoever set the flag to lift it; without owner the flag is replaced all the same.",
+            next="Ask whoever set the flag to lift it; an operator's request without owner replaces it all the same.",
         )
     row.hands_off = hands_off
     row.hands_off_reason = reason[:1024] if hands_off and reason else None

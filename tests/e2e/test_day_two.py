@@ -9,11 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from cli.children import ROOT
 from tests.support.site import Site
 
 pytestmark = pytest.mark.e2e
+
+
+class Loader(yaml.SafeLoader):
+    """A playbook's YAML, `!unsafe` included."""
+
+
+Loader.add_constructor("!unsafe", lambda loader, node: loader.construct_scalar(node))
+
 # telemetry and alerts by hand here, so that a test sees its own round
 SITE = {"servers": 2, "environment": {"PALEBLUEDOT_COLLECT_INTERVAL_S": "0"}}
 
@@ -171,3 +180,34 @@ def test_a_server_goes_out_for_maintenance_and_comes_back(site: Site) -> None:
     assert "changed=0" in site.playbook("maintenance.yml", "-e", "target=gpu-001", "-e", "state=back").stdout
     silent = site.playbook("maintenance.yml", "-e", "target=gpu-001", check=False)
     assert silent.returncode != 0 and "Say what" in silent.stdout, "no reason, no maintenance"
+
+
+# the answers to the survey of each job template of playbooks/controller.yml
+TEMPLATES = {
+    "discover.yml": ["target=gpu-001"],
+    "configure.yml": ["target=gpu-001"],
+    "collect.yml": ["rounds=1"],
+    "power.yml": ["target=gpu-001", "state=off"],
+    "allocate.yml": ["request=awx", "gpu_count=8", "gpu_model=", "template=ubuntu-24.04", "on_behalf_of="],
+    "release.yml": ["request=awx", "on_behalf_of="],
+}
+
+
+def test_the_account_that_the_controller_is_given_may_run_every_template(site: Site) -> None:
+    """Its role is automation; that it switches a server off must not mean that it lifts what a person has set."""
+    (play,) = yaml.load((ROOT / "playbooks" / "controller.yml").read_text(), Loader=Loader)  # noqa: S506
+    assert {Path(template["playbook"]).name for template in play["vars"]["job_templates"]} == set(TEMPLATES)
+    awx = site.stage.add_person("awx", "automation", gpus=8)
+    token = {"PALEBLUEDOT_TOKEN_FILE": str(awx.token_file)}
+    site.playbook("power.yml", "-e", "target=gpu-001", "-e", "state=on")
+    for playbook, answers in TEMPLATES.items():
+        site.playbook(playbook, *(word for answer in answers for word in ("-e", answer)), environment=token)
+        if playbook == "power.yml":
+            assert machine(site)["power"] == "Off"
+    assert site.hands_off() == {}
+
+    site.client.set_server_flags("gpu-001", {"hands_off": True, "reason": "on loan to the vendor"})
+    for fields in ({"reason": None}, {"owner": "power.yml"}):
+        with pytest.raises(Exception, match=r"flags of its own|not by power\.yml"):
+            site.stage.client(awx).set_server_flags("gpu-001", {"hands_off": False, **fields})
+    site.client.set_server_flags("gpu-001", {"hands_off": False, "reason": None})

@@ -51,7 +51,7 @@ EXPECTED: dict[str, tuple[frozenset[str], bool]] = {
     "getServer": (READERS, True),
     "importServers": (STAFF, False),
     "recordInspection": (STAFF, True),
-    "setServerFlags": (OPERATORS, False),
+    "setServerFlags": (STAFF, False),
     "cleanServer": (OPERATORS, False),
     "listExpectedMachines": (READERS, False),
     "importExpectedMachines": (STAFF, False),

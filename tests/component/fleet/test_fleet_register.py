@@ -396,6 +396,29 @@ def test_hands_off_of_somebody_else_is_replaced_only_without_owner(fleet: Site) 
     assert flag(False, None, None) is None
 
 
+def test_automation_sets_and_lifts_its_own_flags_and_nobody_elses(fleet: Site) -> None:
+    awx = Actor(id="user_awx", username="awx", role="automation")
+
+    def flag(actor: Actor, hands_off: bool, reason: str | None, owner: str | None) -> bool:
+        with fleet.database.transaction() as session:
+            return register.set_flags(session, actor, "gpu-01", hands_off, reason, owner).hands_off
+
+    for owner in (None, ""):
+        with pytest.raises(errors.Forbidden, match="only flags of its own"):
+            flag(awx, True, "power.yml switches it", owner)
+    with pytest.raises(errors.Invalid, match=r"does not begin with its owner 'power\.yml'"):
+        flag(awx, True, None, "power.yml")
+    assert flag(awx, True, "power.yml switches it", "power.yml")
+    assert not flag(awx, False, None, "power.yml")
+    flag(SYSTEM, True, "on loan", None)
+    with pytest.raises(errors.HandsOffHeld):
+        flag(awx, False, None, "power.yml")
+    with pytest.raises(errors.Forbidden):
+        flag(awx, False, None, None)
+    with pytest.raises(errors.Forbidden):
+        flag(Actor(id="user_ada", username="ada", role="user"), True, "power.yml", "power.yml")
+
+
 def test_the_switch_is_kept(fleet: Site) -> None:
     with fleet.database.reading() as session:
         switch = session.scalars(select(Switch)).one()

@@ -58,7 +58,7 @@ options:
         description:
           - How the caller's own reasons begin. Where hands are off for a reason that begins otherwise the task fails
             with C(hands_off_held) and the flag stays as it is.
-          - Without it any flag is replaced.
+          - Without it any flag is replaced, for which the token's account needs the role operator or admin.
         type: str
 extends_documentation_fragment:
   - palebluedot.gpu.service
