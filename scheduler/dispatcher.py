@@ -96,6 +96,8 @@ class Dispatcher:
     def _look_after(self) -> None:
         if self._extra is not None and (status := self._extra.poll()) is not None:
             job, self._extra = self._extra.job, None
+            if status != 0:
+                log.error("job %s: the supervisor of %s ended with status %s", job.id, job.playbook, status)
             self._tell(job, "ended", f"run {job.playbook}", f"status {status}")  # its token ends with it
         for handle in list(self._handles):
             status = handle.poll()

@@ -80,7 +80,8 @@ class Supervisor:
         self._claimed_until = job.claimed_until
         self.surrendered = False  # whether the record knows how it ended
         self._playbook_pid: int | None = None
-        self._events = EventWriter(self._store_events, Mask(job.token))
+        self._mask = Mask(job.token)
+        self._events = EventWriter(self._store_events, self._mask)
 
     def stop(self, outcome: Outcome, reason: str) -> None:
         """Ask for the playbook's end; returns at once, may be called from a signal handler."""
@@ -260,6 +261,13 @@ class Supervisor:
         found by the reaper when the claim runs out."""
         if self._connect is None:
             self.surrendered = True
+            if error is not None and outcome is not Outcome.STOPPED:
+                # the log is all that ever hears of a job without a workflow
+                masked = self._mask.value(error)
+                log.error(
+                    "job %s: %s has %s: %s", self.job.id, self.job.playbook, outcome, masked["message"],
+                    extra={"failure": masked},
+                )  # fmt: skip
             return
         until = max(time.monotonic() + _SURRENDER_S, self._claimed_until)
         pause = 0.2

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.component.bmc.playing import both_ways, play
+from tests.component.collection.fake_service import TOKEN, FakeService
 
 PLAY = """
 - hosts: all
@@ -86,3 +87,36 @@ def test_a_playbook_checks_applies_and_repeats(lab_bmc: Any, tmp_path: Path, in_
     assert error["code"] == "not_found" and error["answer"] == "Systems: DGX, HGX_Baseboard_0"
     assert lab_bmc.resets() == ["On"] and lab_bmc.sessions() == 0
     assert lab_bmc.machine.config.bmc_password not in printed + json.dumps(results)
+
+
+TWO = """
+- hosts: all
+  gather_facts: false
+  tasks:
+    - name: read two
+      palebluedot.gpu.bmc_metrics_info:
+        bmcs:
+          - {name: dgx-02, address: 192.0.2.1, credential: "service:dgx-02"}
+          - {name: "{{ inventory_hostname }}", address: "{{ bmc_address }}", port: "{{ bmc_port }}",
+             ca_path: "{{ bmc_ca_path }}", credential: "service:dgx-01"}
+      register: metrics
+    - name: keep
+      ansible.builtin.copy: {content: "{{ metrics | to_json }}", dest: "{{ kept }}", mode: "0600"}
+      delegate_to: localhost
+"""
+
+
+@both_ways
+def test_a_bmc_without_a_credential_fails_alone(lab_bmc: Any, tmp_path: Path, in_worker: bool) -> None:
+    service = FakeService()
+    service.password = lab_bmc.machine.config.bmc_password
+    service.without_credential = {"dgx-02"}
+    api = {"PALEBLUEDOT_URL": service.url, "PALEBLUEDOT_TOKEN": TOKEN}
+    try:
+        found, printed = play(lab_bmc, tmp_path, TWO, in_worker, environment=api)
+    finally:
+        service.close()
+    assert [each["name"] for each in found["metrics"]] == ["dgx-01"]
+    ((name, error),) = ((each["name"], each["error"]) for each in found["failures"])
+    assert (name, error["host"], error["code"]) == ("dgx-02", "dgx-02", "no_credential")
+    assert service.password not in printed

@@ -30,6 +30,8 @@ class FakeService(ThreadingHTTPServer):
         self.workflows: dict[str, Json] = {}
         self.ledger: list[Json] = []
         self.servers: dict[str, Json] = {}
+        self.without_credential: set[str] = set()
+        self.password = PASSWORD
         self.lock = threading.Lock()
         self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         self._thread.start()
@@ -85,8 +87,13 @@ class FakeService(ThreadingHTTPServer):
             (r"GET /servers", self._list),
             (r"GET /servers/([\w-]+)", lambda q, b, i: _one(self.servers, i)),
             (r"PATCH /servers/([\w-]+)/flags", self._flags),
-            (r"GET /servers/([\w-]+)/credential", lambda q, b, i: (200, {"username": "admin", "password": PASSWORD})),
+            (r"GET /servers/([\w-]+)/credential", self._credential),
         ]
+
+    def _credential(self, query: Any, body: Any, server: str) -> Answer:
+        if server in self.without_credential:
+            return 404, {**problem(404, "no_credential"), "host": server}
+        return 200, {"username": "admin", "password": self.password}
 
     def _allocate(self, query: Any, body: Json) -> Answer:
         number = len(self.allocations) + 1

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -331,6 +332,25 @@ def test_telemetry_runs_one_at_a_time_and_its_token_ends_with_it(settings: Setti
     with db.reading() as session:
         assert session.get_one(ApiToken, token[0].id).revoked_at is not None
     assert not job_processes()
+
+
+def test_telemetry_that_fails_is_in_the_services_log(
+    settings: Settings, eventually: Eventually, capfd: pytest.CaptureFixture[str]
+) -> None:
+    collect = settings.playbooks_dir / "collect.yml"
+    collect.write_text((settings.playbooks_dir / "bad.yml").read_text())
+    settings = settings.model_copy(update={"collect_interval_s": 0.3})
+    said: list[str] = []
+
+    def failure() -> list[dict[str, Any]]:
+        said.append(capfd.readouterr().err)
+        lines = [json.loads(line) for line in "".join(said).splitlines() if line.startswith("{")]
+        return [line for line in lines if "collect.yml has failed" in line["message"]]
+
+    run_until(settings, failure, eventually)
+    line = failure()[0]
+    assert line["log.level"] == "error"
+    assert (line["failure"]["host"], line["failure"]["answer"]) == ("localhost", "the disk is on fire")
 
 
 def test_a_signal_ends_the_service_and_its_handlers_are_given_back(

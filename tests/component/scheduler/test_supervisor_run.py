@@ -58,6 +58,18 @@ def test_a_playbook_that_does_not_parse_fails_with_what_ansible_said(make_job: M
     assert "YAML" in error["answer"]
 
 
+def test_a_job_without_a_workflow_says_in_the_log_how_it_failed(
+    make_job: MakeJob, caplog: pytest.LogCaptureFixture
+) -> None:
+    alone = {"workflow_id": None, "token": "on fire"}
+    assert Supervisor(make_job("good", **alone), None).run() is Outcome.SUCCEEDED
+    assert not caplog.records
+    assert Supervisor(make_job("bad", **alone), None).run() is Outcome.FAILED
+    (line,) = caplog.records
+    assert line.levelname == "ERROR" and "bad.yml has failed: task 'break' failed" in line.getMessage()
+    assert line.failure["answer"] == "the disk is ********", "as in the record: no secret"  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize(
     ("reason", "outcome"),
     [("cancelled: by its user", Outcome.CANCELLED), ("the claim was lost", Outcome.STOPPED)],

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.palebluedot.gpu.plugins.module_utils import errors, notices
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.connect import open_bmc
 from ansible_collections.palebluedot.gpu.plugins.module_utils.service import (
     allocation,
     claimant,
@@ -569,6 +570,38 @@ def test_references_are_resolved_once_each(talk: Any, monkeypatch: pytest.Monkey
         ("root", "t0p:secret"),
         ("u", "p"),
     ]
+
+
+def test_a_reference_that_leads_nowhere_is_the_failure_of_its_own_bmc(talk: Any) -> None:
+    talk.problem("GET", f"{V1}/servers/gpu-01/credential", 404, "no_credential", host="gpu-01")
+    talk.expect("GET", f"{V1}/servers/gpu-02/credential", answer={"username": "admin", "password": "s3cret"})
+    talk.problem("GET", f"{V1}/servers/gpu-03/credential", 500, "secret_unreadable", host="gpu-03")
+    references = ["service:gpu-01", "service:gpu-02", "service:gpu-03", "env:NOT_SET"]
+    params = talk.params(bmcs=[{"address": "10.0.0.1", "credential": each} for each in references])
+    assert credentials.resolve_credentials(params) == {"s3cret"}
+    first, second, third, last = params["bmcs"]
+    for entry, code in ((first, "no_credential"), (third, "secret_unreadable"), (last, "credential_not_set")):
+        with pytest.raises(errors.PaleBlueDotError) as caught:
+            open_bmc(entry, prefix="")
+        assert caught.value.code == code
+    open_bmc(second, prefix="").close()
+    # to be resolved once more where the module really runs: there it says the same
+    credentials.drop_references(params)
+    assert [entry.get("credential") for entry in params["bmcs"]] == [
+        "service:gpu-01",
+        None,
+        references[2],
+        "env:NOT_SET",
+    ]
+    assert set(first) == {"address", "credential"}
+
+
+@pytest.mark.parametrize(("status", "code"), [(401, "unauthenticated"), (403, "forbidden"), (500, "internal_error")])
+def test_a_service_that_answers_nobody_is_the_failure_of_all(talk: Any, status: int, code: str) -> None:
+    talk.problem("GET", f"{V1}/servers/gpu-01/credential", status, code)
+    with pytest.raises(errors.PaleBlueDotError) as caught:
+        credentials.resolve_credentials(talk.params(bmcs=[{"address": "a", "credential": "service:gpu-01"}]))
+    assert caught.value.code == code
 
 
 def test_a_switch_has_a_route_of_its_own(talk: Any) -> None:

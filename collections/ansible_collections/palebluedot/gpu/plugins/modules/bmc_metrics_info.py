@@ -14,7 +14,7 @@ version_added: 0.1.0
 description:
   - Reads power, inlet temperature and the GPUs' temperatures, margins and power from many BMCs in one task.
   - Run it once, on C(localhost), for all servers. A task for each server costs a hundred times as much.
-  - A BMC that does not answer is named in RV(failures), and the task goes on.
+  - A BMC that does not answer, or of which there is no credential, is named in RV(failures), and the task goes on.
   - With O(store=true) the readings go to the Pale Blue Dot service, and only counts and failures come back.
 author:
   - Pale Blue Dot contributors (@palebluedot)

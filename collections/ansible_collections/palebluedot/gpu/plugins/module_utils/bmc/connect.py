@@ -12,7 +12,8 @@ from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.either import 
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.ipmi.client import IpmiBmc
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish.client import RedfishBmc
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish.transport import RedfishTransport
-from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import InvalidInput
+from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import InvalidInput, PaleBlueDotError
+from ansible_collections.palebluedot.gpu.plugins.module_utils.service.credentials import PROBLEM
 
 
 def open_bmc(params: Mapping[str, Any], prefix: str = "bmc_") -> Bmc:
@@ -22,6 +23,8 @@ def open_bmc(params: Mapping[str, Any], prefix: str = "bmc_") -> Bmc:
 
     :param prefix: of the option names; empty for an entry of ``bmcs``.
     """
+    if params.get(PROBLEM):
+        raise PaleBlueDotError(**params[PROBLEM])
     address = params[f"{prefix}address"]
     username, password = params.get(f"{prefix}username"), params.get(f"{prefix}password")
     if not username or password is None:

@@ -17,11 +17,19 @@ import os
 from collections.abc import Iterator, MutableMapping
 from typing import Any, NamedTuple
 
-from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import InvalidInput
+from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import (
+    Conflict,
+    InvalidInput,
+    NotFound,
+    PaleBlueDotError,
+)
 from ansible_collections.palebluedot.gpu.plugins.module_utils.service import vault
 from ansible_collections.palebluedot.gpu.plugins.module_utils.service.client import ServiceClient
 
 Params = MutableMapping[str, Any]
+
+# In an entry of ``bmcs``: why its reference could not be resolved, as an ``error`` object that `open_bmc` raises.
+PROBLEM = "credential_problem"
 
 
 class Credential(NamedTuple):
@@ -117,10 +125,13 @@ def _references(params: Params) -> Iterator[tuple[Params, str]]:
 def resolve_credentials(params: Params) -> set[str]:
     """Fill in ``*username`` and ``*password`` wherever ``params`` holds a reference, in place.
 
-    :return: the secrets, to be masked in whatever leaves this process. An explicit password wins over a reference.
+    An explicit password wins over a reference. An entry of ``bmcs`` of which there is no credential keeps the reason,
+    and is that BMC's failure, not that of all the others; a service that is away or refuses the token is everybody's.
+
+    :return: the secrets, to be masked in whatever leaves this process.
     """
     client: ServiceClient | None = None
-    known: dict[str, Credential] = {}
+    known: dict[str, Credential | PaleBlueDotError] = {}
     try:
         for place, prefix in _references(params):
             if place.get(f"{prefix}password"):
@@ -129,16 +140,33 @@ def resolve_credentials(params: Params) -> set[str]:
             if reference not in known:
                 if reference.startswith("service:") and client is None:
                     client = client_from(params)
-                known[reference] = resolve(reference, client)
+                known[reference] = _resolved(reference, client)
             found = known[reference]
-            place[f"{prefix}username"], place[f"{prefix}password"] = found
+            if isinstance(found, Credential):
+                place[f"{prefix}username"], place[f"{prefix}password"] = found
+            elif place is params:
+                raise found
+            else:
+                place[PROBLEM] = found.as_dict()
     finally:
         if client is not None:
             client.close()
-    return {credential.password for credential in known.values() if credential.password}
+    return {found.password for found in known.values() if isinstance(found, Credential) and found.password}
+
+
+def _resolved(reference: str, client: ServiceClient | None) -> Credential | PaleBlueDotError:
+    """The credential, or what is wrong with this very one."""
+    try:
+        return resolve(reference, client)
+    except PaleBlueDotError as problem:
+        if isinstance(problem, NotFound | InvalidInput | Conflict) or problem.code == "secret_unreadable":
+            return problem
+        raise
 
 
 def drop_references(params: Params) -> None:
-    """Take out the references, in place: what they stand for has been filled in."""
+    """Take out the references, in place: what they stand for has been filled in. One that could not be resolved stays,
+    so that whoever gets ``params`` finds the same reason."""
     for place, prefix in list(_references(params)):
-        del place[f"{prefix}credential"]
+        if place.pop(PROBLEM, None) is None:
+            del place[f"{prefix}credential"]
