@@ -50,7 +50,9 @@ def test_a_playbook_killed_once_in_any_step_changes_nothing_of_the_outcome(site:
         before[allocation_id] = machine = machine_of(site, allocation_id)
         extra = int(str(machine["posts"])) - posts_before[machine["name"]] - 1
         assert extra in (0, 1), (into, extra)
-    assert site.held_twice() == []
+    holders = sorted((allocation_id, machine["name"], 8) for allocation_id, machine in before.items())
+    assert site.held() == holders
+    assert len({name for _, name, _ in holders}) == len(lives), "one server each"
     traps = []
     for allocation_id, _, _, out, _ in lives:
         answer = site.client.release(allocation_id)
@@ -67,7 +69,7 @@ def test_a_playbook_killed_once_in_any_step_changes_nothing_of_the_outcome(site:
         assert set(erased) == {1}, (out, erased)
         extra = int(str(after["posts"])) - int(str(before[allocation_id]["posts"])) - 1
         assert extra in (0, 1), (out, extra)
-    assert site.held_twice() == []
+    assert site.held() == []
 
 
 @pytest.mark.timeout(900)
@@ -77,16 +79,18 @@ def test_a_half_of_the_service_killed_in_every_step_changes_nothing_of_the_outco
     site: Site, victim: str, when: str
 ) -> None:
     """One life, in every step of which the process dies and comes back."""
+    posts = {machine["name"]: machine["posts"] for machine in site.lab("GET", "/machines")}
     asked = site.client.allocate(REQUEST, request=f"kill-{victim}-{when}")
     name = None
-    posts = None
     for steps, workflow_id in ((ALLOCATE, asked["workflow_id"]), (RELEASE, None)):
         if workflow_id is None:
             allocation = site.client.allocation(asked["allocation_id"])
             assert allocation["status"] == "active"
             name = allocation["servers"][0]["name"]
             machine = site.lab("GET", f"/machines/{name}")
-            erased_before, posts = erasures(machine), machine["posts"]
+            assert machine["posts"] - posts[name] in (1, 2), "to install it, and at most once more"
+            assert site.held() == [(asked["allocation_id"], name, 8)]
+            erased_before, posts[name] = erasures(machine), machine["posts"]
             workflow_id = site.client.release(asked["allocation_id"])["workflow_id"]
         for step in steps:
             wait_for_moment(site, workflow_id, when, step)
@@ -97,8 +101,8 @@ def test_a_half_of_the_service_killed_in_every_step_changes_nothing_of_the_outco
     assert (record["allocation"], record["server_status"]) == ("released", ["available"])
     machine = site.lab("GET", f"/machines/{name}")
     assert {now - then for now, then in zip(erasures(machine), erased_before, strict=True)} == {1}
-    assert machine["posts"] - posts in (1, 2)
-    assert site.held_twice() == []
+    assert machine["posts"] - posts[name] in (1, 2)
+    assert site.held() == []
 
 
 def wait_for_moment(site: Site, workflow_id: str, when: str, step: str) -> None:
@@ -127,3 +131,5 @@ def test_nobody_is_left_between_two_states(site: Site) -> None:
     """After all of the above every workflow has ended, and every server is in the pool with its GPUs."""
     assert all(workflow["status"] in ENDED for workflow in site.client.workflows())
     assert {server["state"] for server in site.client.servers()} == {"available"}
+    assert site.held() == []
+    assert site.client.quota()["used_gpu_count"] == 0

@@ -23,6 +23,7 @@ from fleet.models import (
     AllocationServer,
     AuditEntry,
     Event,
+    Gpu,
     GpuAllocation,
     IpAddress,
     MachineReport,
@@ -232,8 +233,19 @@ class Site:
                 ),
             }
 
-    def held_twice(self) -> list[str]:
-        """GPUs that more than one allocation holds: there must never be one."""
+    def held(self) -> list[tuple[str, str, int]]:
+        """Who holds how many GPUs of which server: (allocation, server's name, GPUs that are not available)."""
         with db.reading() as session:
-            held = session.scalars(select(GpuAllocation.gpu_id).where(GpuAllocation.released_at.is_(None))).all()
-        return [gpu for gpu, count in Counter(held).items() if count > 1]
+            rows = session.execute(
+                select(GpuAllocation.allocation_id, Server.name, Gpu.status)
+                .join(Gpu, Gpu.id == GpuAllocation.gpu_id)
+                .join(Server, Server.id == Gpu.server_id)
+                .where(GpuAllocation.released_at.is_(None))
+            ).all()
+            free = session.scalars(select(Gpu.id).where(Gpu.status == "available")).all()
+            every = session.scalars(select(Gpu.id)).all()
+        counted = Counter((allocation, name) for allocation, name, status in rows if status != "available")
+        held = [(allocation, name, count) for (allocation, name), count in sorted(counted.items())]
+        # a GPU that nobody holds and that is not offered would be lost
+        assert len(free) + sum(count for _, _, count in held) == len(every), (len(free), held, len(every))
+        return held
