@@ -268,6 +268,18 @@ def test_who_takes_over_second_loses(talk: Any) -> None:
     assert caught.value.code == "claim_held"
 
 
+def test_a_run_whose_claim_is_taken_before_it_begins_stops(talk: Any) -> None:
+    to_claim(talk)
+    held(talk, "external:elsewhere:1:y")
+    talk.expect("POST", f"{V1}/workflows/wf_1/claim", answer={"workflow_id": "wf_1", "fence": 4, "attempt": 2})
+    theirs = {"workflow": {"id": "wf_1", "fence": 5, "attempt": 3}, "servers": []}
+    talk.expect("GET", f"{V1}/workflows/wf_1/run", answer=theirs)
+    talk.expect("GET", f"{V1}/workflows/wf_1", answer=a_workflow("running", claimed_by="external:third:1:z"))
+    with pytest.raises(errors.Conflict, match="lost") as caught:
+        allocation.run(wish(talk, takeover=True), False)
+    assert caught.value.code == "stale_fence" and "external:third:1:z" in str(caught.value.answer)
+
+
 def test_a_claim_whose_answer_got_lost_is_ours(talk: Any, no_pauses: list[float]) -> None:
     to_claim(talk)
     talk.expect("POST", f"{V1}/workflows/wf_1/claim", None)

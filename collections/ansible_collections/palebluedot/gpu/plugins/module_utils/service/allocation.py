@@ -63,15 +63,7 @@ class _Allocation:
         """Launched by the dispatcher: reserved and claimed already, so nothing but reading is left."""
         workflow = self.client.workflow(self.params["workflow_id"])
         document = self.client.run_document(workflow["id"])
-        fence = int(self.params["fence"])
-        if document["workflow"]["fence"] != fence:
-            raise Conflict(
-                f"the claim of {workflow['id']} was lost",
-                code="stale_fence",
-                tried=f"fence {fence}",
-                answer=f"it is at fence {document['workflow']['fence']}, held by {workflow.get('claimed_by')}",
-                next="Nothing: whoever holds the claim now does the work.",
-            )
+        _see_that_it_holds(int(self.params["fence"]), workflow, document)
         allocation = self.client.allocation(workflow["allocation_id"]) if workflow.get("allocation_id") else None
         return _result(False, allocation, workflow, document, f"{workflow['id']} is claimed by its launcher")
 
@@ -232,9 +224,10 @@ class _Allocation:
             changed = changed or bool(self.params.get("claim"))
             message = f"{workflow['id']} is {workflow['status']}; {would} it"
             return _result(changed, allocation, workflow, document, message, before)
-        self._take(workflow["id"])
+        taken = self._take(workflow["id"])
         document = self.client.run_document(workflow["id"])
         workflow = self.client.workflow(workflow["id"])
+        _see_that_it_holds(int(taken["fence"]), workflow, document)
         if allocation is not None:
             allocation = self.client.allocation(allocation["id"])
         message = f"{workflow['id']} is claimed by this run (attempt {workflow['attempt']})"
@@ -285,6 +278,18 @@ class _Allocation:
             ),
             retryable=True,
             details=problem.details,
+        )
+
+
+def _see_that_it_holds(fence: int, workflow: Json, document: Json) -> None:
+    """The steps are walked with the fence of the run document: with somebody else's, two runs would work at once."""
+    if document["workflow"]["fence"] != fence:
+        raise Conflict(
+            f"the claim of {workflow['id']} was lost",
+            code="stale_fence",
+            tried=f"fence {fence}",
+            answer=f"it is at fence {document['workflow']['fence']}, held by {workflow.get('claimed_by')}",
+            next="Nothing: whoever holds the claim now does the work.",
         )
 
 
