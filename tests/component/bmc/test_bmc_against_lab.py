@@ -87,15 +87,44 @@ def test_a_server_that_does_not_obey_is_a_timeout_and_no_success(lab_bmc: Any) -
     assert caught.value.step == "power" and "PowerState Off" in (caught.value.answer or "")
 
 
-def test_a_lost_answer_is_looked_up_instead_of_sent_again(lab_bmc: Any) -> None:
-    reset = "POST */ComputerSystem.Reset"
-    lab_bmc.fault("drop", reset, count=1)  # dropped before it was carried out
-    with pytest.raises(PaleBlueDotError) as caught:
-        set_power(lab_bmc, "on")
-    assert caught.value.code == "answer_lost"
-    assert lab_bmc.resets() == []
+RESET = "POST */ComputerSystem.Reset"
+
+
+def test_an_order_whose_answer_is_lost_is_waited_for_although_it_shows_late(start_lab: Any) -> None:
+    bmc = start_lab(power_s=4)
+    bmc.fault("drop_after", RESET, count=1)
+    assert set_power(bmc, "on", wait_timeout=60)["power_state"] == "On"
+    bmc.fault("drop_after", RESET, count=1)
+    assert set_power(bmc, "off", wait_timeout=60)["power_state"] == "Off"
+    assert bmc.resets() == ["On", "ForceOff"] and bmc.machine.power == "Off"
+
+
+def test_an_order_that_was_lost_on_the_way_is_given_once_more(lab_bmc: Any) -> None:
+    lab_bmc.fault("drop", RESET, count=1)
+    assert set_power(lab_bmc, "on", wait_timeout=4)["power_state"] == "On"
+    lab_bmc.fault("drop", RESET, count=1)
+    assert set_power(lab_bmc, "off", wait_timeout=4)["power_state"] == "Off"
+    assert lab_bmc.resets() == ["On", "ForceOff"]
+
+
+def test_an_order_that_never_arrives_may_be_tried_again(lab_bmc: Any) -> None:
+    lab_bmc.fault("drop", RESET)
+    for wait in (True, False):
+        with pytest.raises(PaleBlueDotError) as caught:
+            set_power(lab_bmc, "on", wait=wait, wait_timeout=2)
+        assert caught.value.code == "answer_lost" and caught.value.retryable
+    lab_bmc.heal()
     set_power(lab_bmc, "on")
     assert lab_bmc.resets() == ["On"]
+
+
+def test_a_shutdown_whose_answer_is_lost_is_waited_for_and_never_asked_for_twice(lab_bmc: Any) -> None:
+    set_power(lab_bmc, "on")
+    lab_bmc.fault("drop", RESET, count=2)
+    with pytest.raises(PaleBlueDotError) as caught:
+        set_power(lab_bmc, "graceful", wait_timeout=2)
+    assert caught.value.code == "answer_lost" and caught.value.retryable
+    assert lab_bmc.struck(2) == 1 and lab_bmc.machine.power == "On"
 
 
 def test_a_bmc_that_stumbles_while_we_wait_is_waited_for(lab_bmc: Any) -> None:

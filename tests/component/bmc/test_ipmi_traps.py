@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -116,6 +117,31 @@ def test_a_lost_answer_is_looked_up_in_the_power_state(ipmi_bmc: Any) -> None:
     with connected(ipmi_bmc, timeout=12) as bmc:
         bmc.set_power(PowerAction.ON, wait_timeout=10)
     assert machine.power == "On" and orders(ipmi_bmc).count("00 02") == 1
+
+
+def test_an_off_whose_answer_is_lost_is_waited_for_although_it_shows_late(ipmi_bmc: Any) -> None:
+    set_power(ipmi_bmc, "on")
+    world = ipmi_bmc.machine.world
+    world.delays = replace(world.delays, power_s=12)
+    fault(ipmi_bmc, "integrity", "00 02", count=1)  # carried out, and pyghmi believes no answer
+    assert set_power(ipmi_bmc, "off", wait_timeout=60)["power_state"] == "Off"
+    assert ipmi_bmc.orders() == ["power.on", "power.off"]
+
+
+def test_an_order_whose_datagram_is_lost_is_given_once_more(ipmi_bmc: Any) -> None:
+    fault(ipmi_bmc, "hang", "00 02", count=1)
+    assert set_power(ipmi_bmc, "on", wait_timeout=12)["power_state"] == "On"
+    assert ipmi_bmc.orders() == ["power.on"]
+
+
+@pytest.mark.parametrize(("state", "sent"), [("off", 2), ("graceful", 1)])
+def test_an_order_that_never_arrives_may_be_tried_again(ipmi_bmc: Any, state: str, sent: int) -> None:
+    set_power(ipmi_bmc, "on")
+    fault(ipmi_bmc, "hang", "00 02", count=3)
+    with pytest.raises(AnswerLost) as caught:
+        set_power(ipmi_bmc, state, wait_timeout=8)
+    assert caught.value.retryable and ipmi_bmc.struck(3) == sent
+    assert ipmi_bmc.machine.power == "On"
 
 
 def test_an_error_that_pyghmi_returns_instead_of_raising_is_raised(ipmi_bmc: Any) -> None:

@@ -19,7 +19,11 @@ IN_POST = {
     "hpe": {"status": 400, "message_id": "iLO.2.14.UnableToModifyDuringSystemPOST", "message": "In POST."},
     "dell": {"status": 503, "message_id": "IDRAC.2.8.SYS518", "message": "iDRAC is not ready."},
 }
-BIOS = {"hpe": {"AmdDmaRemapping": "Enabled"}, "dell": {"LogicalProc": "Disabled"}}
+BIOS = {
+    "ami": {"SRIOVEnable": "Disable"},
+    "dell": {"LogicalProc": "Disabled"},
+    "hpe": {"AmdDmaRemapping": "Enabled"},
+}
 PASSWORD = "Another-Secret.16"
 IMAGE = "http://192.0.2.1/images/rescue.iso"
 
@@ -152,6 +156,24 @@ def test_a_boot_that_was_lost_on_the_way_says_so(start_lab: Any) -> None:
     with pytest.raises(PaleBlueDotError) as caught:
         set_boot(bmc)
     assert caught.value.code == "answer_lost" and not sent(bmc)
+    assert caught.value.retryable, "whoever tries again reads first"
+
+
+@pytest.mark.parametrize("vendor", BIOS)
+def test_bios_attributes_whose_answer_is_lost_are_read_back(start_lab: Any, vendor: str) -> None:
+    bmc = start_lab(vendor)
+    bmc.fault("drop_after", "PATCH *", count=1)
+    assert set_bios(bmc)["pending"] == BIOS[vendor]
+    assert len(sent(bmc)) == 1
+
+
+def test_bios_attributes_that_were_lost_on_the_way_may_be_staged_again(start_lab: Any) -> None:
+    bmc = start_lab("ami")
+    bmc.fault("drop", "PATCH *", count=1)
+    with pytest.raises(PaleBlueDotError) as caught:
+        set_bios(bmc)
+    assert caught.value.code == "answer_lost" and caught.value.retryable
+    assert set_bios(bmc)["changed"] and len(sent(bmc)) == 1
 
 
 def test_secure_boot_whose_answer_is_lost_is_read_back(start_lab: Any) -> None:

@@ -14,7 +14,8 @@ version_added: 0.1.0
 description:
   - Brings the power of a server to a state through its BMC, and reads it back.
   - The state is read first. A server that is in it already is left alone.
-  - A command whose answer is lost is never sent again blindly, the power state is looked up instead.
+  - After a command whose answer is lost the power state is waited for. Where it does not come, V(on) and V(off) are
+    ordered once more meanwhile; everything else is sent once.
 author:
   - Pale Blue Dot contributors (@palebluedot)
 requirements:

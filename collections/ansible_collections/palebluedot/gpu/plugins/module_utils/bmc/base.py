@@ -28,7 +28,10 @@ class Refused(PaleBlueDotError):
 
 
 class AnswerLost(Unreachable):
-    """A write was sent and no answer came: it may or may not have been carried out, so read back first."""
+    """A write was sent and no answer came: it may or may not have been carried out, so read back first.
+
+    Retryable only where whoever tries again reads first, and doing it twice is doing it once.
+    """
 
     code = "answer_lost"
     retryable = False

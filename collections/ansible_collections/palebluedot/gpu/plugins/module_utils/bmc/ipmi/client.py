@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from importlib.util import find_spec
 from typing import Any, NoReturn, TypeVar
 
@@ -46,6 +47,8 @@ MISSING = None if find_spec("pyghmi") else ImportError("No module named 'pyghmi'
 PORT = 623
 HEALTHS = ("OK", "Warning", "Critical")  # from best to worst
 LOGOUT_TIMEOUT_S = 2.0
+# After an order a BMC may show the old state for another 5 to 10 seconds.
+_SETTLES_WITHIN_S = 15.0
 # IPMI's boot device selector (28.13, parameter 5) in pyghmi's words. It has no UEFI HTTP boot.
 _DEVICES = {
     BootTarget.NONE: "default",
@@ -223,13 +226,13 @@ class IpmiBmc(Bmc):
         return None
 
     def _control(self, command: str, state: PowerState, wait_timeout: float | None) -> None:
+        patience = Deadline(_SETTLES_WITHIN_S * 2 if wait_timeout is None else wait_timeout)
         try:
             self.ask("set_power", action=command)
         except AnswerLost:
-            if command in ("reset", "soft") or not self._reached(state, 5.0):
+            if command == "reset" or not self._happened(command, state, patience):
                 raise
-        # after an off a BMC may say "on" for another 5 to 10 seconds
-        if wait_timeout is not None and not self._reached(state, wait_timeout):
+        if wait_timeout is not None and not self._reached(state, patience.remaining()):
             raise DeadlineExceeded(
                 f"the server is not {state.value} after {wait_timeout:g} s",
                 host=self.host,
@@ -238,6 +241,24 @@ class IpmiBmc(Bmc):
                 answer="the other state",
                 next="Raise wait_timeout; a shutdown that the OS ignores needs state=off.",
             )
+
+    def _happened(self, command: str, state: PowerState, patience: Deadline) -> bool:
+        """Whether what got no answer is carried out after all: one datagram that is lost is nothing unusual.
+
+        On and off, which order a state, are ordered once more.
+        """
+
+        def shows(seconds: float) -> bool:
+            with suppress(PaleBlueDotError):
+                return self._reached(state, seconds)
+            return False
+
+        if shows(min(_SETTLES_WITHIN_S, patience.remaining() / 2)):
+            return True
+        if command != "soft":
+            with suppress(PaleBlueDotError):
+                self.ask("set_power", action=command)
+        return shows(patience.remaining())
 
     def _reached(self, state: PowerState, seconds: float) -> bool:
         patience = Deadline(seconds)

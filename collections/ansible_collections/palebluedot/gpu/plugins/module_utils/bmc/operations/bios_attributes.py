@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.base import Bios, Bmc, PowerState, Task
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.base import AnswerLost, Bios, Bmc, PowerState, Task
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.connect import open_bmc
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.deadline import Deadline, wait_until
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish.tasks import TaskWaiter
@@ -105,10 +105,17 @@ def plan_bios(bmc: Bmc, attributes: Mapping[str, Any], apply_time: str = "on_res
 
 
 def stage(bmc: Bmc, plan: Plan, *, apply_time: str) -> tuple[Task | None, Bios]:
-    """Write what differs and read it back."""
-    task = bmc.set_bios(plan.differing, apply_time=apply_time)
+    """Write what differs and read it back: that also tells whether it was carried out where the answer was lost."""
+    task: Task | None = None
+    lost: AnswerLost | None = None
+    try:
+        task = bmc.set_bios(plan.differing, apply_time=apply_time)
+    except AnswerLost as problem:
+        # what is staged is read first, and staging it twice does no harm; a restart that may be under way would
+        problem.retryable = apply_time == "on_reset"
+        lost = problem
     # with a job that has yet to run, the pending values may show only when it does
-    return task, bmc.bios() if task else _read_back(bmc, plan.differing)
+    return task, bmc.bios() if task else _read_back(bmc, plan.differing, lost)
 
 
 def _wanted(bmc: Bmc, bios: Bios, attributes: Mapping[str, Any]) -> dict[str, Any]:
@@ -151,14 +158,14 @@ def _check_clearing(bmc: Bmc, bios: Bios, plan: Plan) -> None:
         )
 
 
-def _read_back(bmc: Bmc, staged: dict[str, Any]) -> Bios:
+def _read_back(bmc: Bmc, staged: dict[str, Any], lost: AnswerLost | None) -> Bios:
     def held(read: Bios) -> bool:
         return all(read.future(name) == value for name, value in staged.items())
 
     done, bios = wait_until(bmc.bios, held, _SHOWS_WITHIN_S)
     if not done:
         shown = {name: bios.future(name) for name in staged}
-        raise BadAnswer(
+        raise lost or BadAnswer(
             "the BMC accepted the BIOS attributes and does not show them",
             code="not_applied",
             host=bmc.host,

@@ -78,6 +78,7 @@ def _set(bmc: Bmc, change: dict[str, Any], wanted: Boot, params: dict[str, Any])
     try:
         bmc.set_boot(**change)
     except AnswerLost as problem:
+        problem.retryable = True  # what the boot settings are is read first, and setting them twice does no harm
         lost = problem
 
     def holds(read: Boot) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.base import PowerAction, PowerState, Task
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.base import AnswerLost, PowerAction, PowerState, Task
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.connect import open_bmc
 from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import InvalidInput
 
@@ -50,7 +50,12 @@ def run(
         # A new session: while waiting for its turn a session would run out.
         with open_bmc(params) as bmc:
             wait_timeout = float(params["wait_timeout"]) if params["wait"] else None
-            task = bmc.set_power(action, wait_timeout=wait_timeout)
+            try:
+                task = bmc.set_power(action, wait_timeout=wait_timeout)
+            except AnswerLost as lost:
+                # whoever tries again reads the state first; a restart that may have been must not be made twice
+                lost.retryable = action not in _ALWAYS
+                raise
             if wait_timeout is None or action is PowerAction.AC_CYCLE:
                 after = bmc.power_state()
             if wait_timeout is not None:

@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 CHASSIS = "/redfish/v1/Chassis"
 # A BMC that says no may need this long to show that it was a yes.
 _SHOWS_WITHIN_S = 2.0
+# One that says nothing is obeyed at its own pace: many show the old state for another 5 to 10 seconds.
+_SETTLES_WITHIN_S = 15.0
 # A restart is seen within this time, or not at all: many servers show On from beginning to end.
 _SIGN_WITHIN_S = 3.0
 # Without waiting for the state "not now" is still tried again: after an off several BMCs refuse an on for seconds.
@@ -152,14 +154,27 @@ class RedfishPower:
         """POST one ResetType, and look at the server before believing that it failed.
 
         BMCs answer 409 or 400 when it is so already, 500 when it worked, or nothing at all. A refusal for now (POST, an
-        on just after an off, a BMC that is busy) is tried again with growing pauses. A lost answer never is.
+        on just after an off, a BMC that is busy) is tried again with growing pauses. After a lost answer the server is
+        looked at for as long as there is time; meanwhile On and ForceOff, which order a state, are ordered once more.
         """
+        body = {"ResetType": kind}
 
         def send() -> Task | None:
             try:
-                return self._order(server.target, {"ResetType": kind})
-            except (AnswerLost, BadAnswer, Busy, Conflict, Refused):
-                if self._happened(server, reach):
+                return self._order(server.target, body)
+            except AnswerLost:
+                if self._happened(server, reach, min(_SETTLES_WITHIN_S, patience.remaining() / 2)):
+                    return None
+                if reach is None:
+                    raise
+                if kind != "GracefulShutdown":
+                    with suppress(PaleBlueDotError):
+                        return self._order(server.target, body)
+                if self._happened(server, reach, patience.remaining()):
+                    return None
+                raise
+            except (BadAnswer, Busy, Conflict, Refused):
+                if self._happened(server, reach, _SHOWS_WITHIN_S):
                     return None
                 raise
 
@@ -175,8 +190,8 @@ class RedfishPower:
 
         return patiently(send, for_now, patience.remaining(), self._bmc.sleep)
 
-    def _happened(self, server: _Server, reach: PowerState | None) -> bool:
-        """Whether the server shows what was asked of it: the state, or for a restart a new time of it."""
+    def _happened(self, server: _Server, reach: PowerState | None, seconds: float) -> bool:
+        """Whether the server comes to show what was asked of it: the state, or for a restart a new time of it."""
 
         def shows(system: dict[str, Any]) -> bool:
             if reach is not None:
@@ -186,7 +201,7 @@ class RedfishPower:
         if reach is None and server.reset_at is None:
             return False
         try:
-            return wait_until(self._look, shows, _SHOWS_WITHIN_S, sleep=self._bmc.sleep)[0]
+            return wait_until(self._look, shows, seconds, sleep=self._bmc.sleep)[0]
         except PaleBlueDotError:
             return False
 
