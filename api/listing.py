@@ -34,6 +34,7 @@ from fleet.models import (
     WorkflowEvent,
 )
 from fleet.operations import lookup
+from fleet.placement.filters import offered
 
 Page = dict[str, Any]
 Filters = dict[str, Any]
@@ -133,11 +134,11 @@ def servers(session: Session, actor: Actor, filters: Filters) -> Page:
 
 
 def available_gpus(session: Session, filters: Filters) -> Page:
-    """GPUs that a request could get now: of servers that are available and not hands-off."""
+    """GPUs that a request could get now: placement decides of which servers."""
     query = (
         select(Gpu, Server.name)
         .join(Server, Server.id == Gpu.server_id)
-        .where(Gpu.status == "available", Server.status == "available", Server.hands_off.is_(False))
+        .where(Gpu.status == "available", *(entry.condition for entry in offered()))
     )
     if "model" in filters:
         query = query.where(_having(Gpu.model, filters["model"]))

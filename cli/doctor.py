@@ -6,7 +6,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -37,6 +37,11 @@ class Check:
     level: Level
     detail: str
     next: str | None = None
+
+
+def _names(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED_AT_MOST} more" if len(names) > _NAMED_AT_MOST else ""
+    return ", ".join(names[:_NAMED_AT_MOST]) + more
 
 
 def _run(*argv: str) -> subprocess.CompletedProcess[str]:
@@ -166,14 +171,35 @@ def check_bmcs() -> Check:
         silent = [answer for answer in pool.map(reach, rows) if answer]
     if not silent:
         return Check("bmcs", "ok", f"all {len(rows)} answer")
-    named = ", ".join(f"{name} ({why})" for name, why in silent[:_NAMED_AT_MOST])
-    more = f" and {len(silent) - _NAMED_AT_MOST} more" if len(silent) > _NAMED_AT_MOST else ""
     level: Level = "fail" if len(silent) == len(rows) else "warn"
     return Check(
         "bmcs",
         level,
-        f"{len(silent)} of {len(rows)} do not answer: {named}{more}",
+        f"{len(silent)} of {len(rows)} do not answer: {_names([f'{name} ({why})' for name, why in silent])}",
         "Is the management network reachable from here? Addresses: palebluedot server list",
+    )
+
+
+def check_ports() -> Check:
+    """Servers that placement never chooses, because the record does not know the port it would move."""
+    from sqlalchemy import select
+
+    from fleet import db
+    from fleet.models import Server
+    from fleet.placement import filters
+
+    network = filters.network()
+    with db.reading() as session:
+        left_out = session.scalars(
+            select(Server.name).where(Server.status != "retired", ~network.condition).order_by(Server.name)
+        ).all()
+    if not left_out:
+        return Check("ports", "ok", "every server can be put on a network")
+    return Check(
+        "ports",
+        "warn",
+        f"{len(left_out)} servers are offered to nobody, because {network.why}: {_names(left_out)}",
+        "Import their nics, the one that boots first, or have the switches asked: discover.yml -e @FILE with switches",
     )
 
 
@@ -186,6 +212,7 @@ CHECKS: tuple[Callable[[], Check], ...] = (
     check_scheduler,
     check_kubernetes,
     check_bmcs,
+    check_ports,
 )
 
 

@@ -42,6 +42,9 @@ class Settings(BaseSettings):
         default="", description="where systems find Tinkerbell's metadata; cloud-init's own default where not set"
     )
     erase_template: str = Field(default="secure-erase", description="template of release and clean workflows")
+    unmanaged_ports: bool = Field(
+        default=False, description="offer servers too whose switch port is not on record: nobody moves their ports"
+    )
 
     collect_interval_s: float = 30
     dispatcher_poll_s: float = 0.2

@@ -1,7 +1,7 @@
 """NetBox: `GET /api/dcim/devices/` (one page or a list of devices) or the CSV export of the device list.
 
-The BMC is the device's out-of-band address (`oob_ip`). The list holds no passwords and no interfaces: MAC addresses and
-cabling come from discovery, or from a second import.
+The BMC is the device's out-of-band address (`oob_ip`). The list holds no passwords and no interfaces. Nobody is given a
+server before a second import has said which ones it has (`nics`, the one that boots first); discovery guesses none.
 """
 
 from __future__ import annotations

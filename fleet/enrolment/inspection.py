@@ -27,6 +27,8 @@ IN_USE = frozenset({"reserved", "provisioning", "active", "suspended"})
 PART_LISTS = ("dimms", "drives", "adapters", "links", "nics")
 MOST_PARTS = 1024
 MOST_GPUS = 128
+# of those that a BMC shows, in a note
+SHOWN_MACS = 8
 GPU_TEXTS = {"id": 100, "model": 128, "serial_number": 128, "pci_address": 32, "uuid": 64}
 
 
@@ -72,6 +74,8 @@ def record_inspection(session: Session, actor: Actor, server: str, facts: dict[s
     notes: list[str] = []
     findings: list[str] = []
     seen = _interfaces(session, actor, row, config, nics, notes)
+    if not row.nics:
+        notes.append(_without_interfaces(seen))
     if isinstance(bmc.get("gpus"), list):
         findings += _gpus(session, row, actor, bmc["gpus"], replaced)
         _count_new_gpus(session, row, actor, notes)
@@ -434,6 +438,16 @@ def _interfaces(
             if place is not None:
                 topology.hear(session, actor, server, row, *place)
     return good
+
+
+def _without_interfaces(seen: list[dict[str, Any]] | None) -> str:
+    """A BMC shows which interfaces there are and not which of them boots, so that none is taken for the record."""
+    macs = [mac for mac in (values.mac(nic.get("mac")) for nic in seen or ()) if mac is not None]
+    shown = f" (its BMC shows {', '.join(macs[:SHOWN_MACS])}{' and more' if len(macs) > SHOWN_MACS else ''})"
+    return (
+        f"no network interface on record{shown if macs else ''}: nobody is given this server until an import says its "
+        "nics, the one that boots first"
+    )
 
 
 def _gpus(

@@ -89,6 +89,8 @@ def test_the_rest_of_the_list_is_enrolled_and_the_running_ones_are_left_alone(
     assert [entry for entry in writes(site, mark) if not entry.startswith(machines[2]["name"])] == []
     states = [site.client.server(row["name"])["state"] for row in machines]
     assert states == ["active", "enrolled", "available"], "the second one runs still, and waits to be adopted"
+    offered = {gpu["server"] for gpu in site.client.gpus_available(limit=200)["items"]}
+    assert machines[2]["name"] not in offered, "nobody knows which port to move for it"
     site.client.set_server_flags(machines[1]["name"], {"hands_off": False})
     discover(site, tmp_path, machines)
     assert site.client.server(machines[1]["name"])["state"] == "available", "a hand has said that nobody uses it"
@@ -107,6 +109,7 @@ def test_the_port_that_nobody_wrote_down_is_found_by_lldp(
     assert "failed=0" in said
     found = {(nic["mac"], nic["switch"], nic["switch_port"]) for nic in site.client.server(name)["nics"]}
     assert found == {(nic["mac"], nic["switch"], nic["port"]) for nic in cabled["nics"]}
+    assert name in {gpu["server"] for gpu in site.client.gpus_available(limit=200)["items"]}
     assert [entry for entry in site.log(since=mark) if entry["layer"] == "gnmi"] == [], "switches were only read"
 
 

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from flask import Flask
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
+from sqlalchemy import select
 
 from api.records import record
-from fleet.models import Image
+from fleet.models import Alert, Image, Server
 from fleet.operations import timeline
 from tests.component.api.support import WISH, Caller, problem
 
@@ -81,6 +82,27 @@ def test_available_gpus_leave_out_what_cannot_be_had(user: Caller, operator: Cal
     assert other.status_code == 409 and other.json is not None
     assert (other.json["code"], other.json["answer"]) == ("hands_off_held", "new cables")
     assert set(items(user.get("/gpu/available?limit=100"), "server")) == {"gpu-00", "gpu-02"}
+
+
+def test_gpus_are_available_where_placement_would_take_them(
+    app: Flask, user: Caller, neighbour: Caller, automation: Caller, fleet: list[str]
+) -> None:
+    """A firing alert that prevents allocations, and a port that nobody knows: not for requests and not on this list."""
+    with app.extensions["palebluedot"].transaction() as session:
+        server = session.scalars(select(Server).where(Server.name == "gpu-00")).one()
+        alert = Alert(
+            server_id=server.id, type="gpu_temperature", severity="critical", message="hot", status="firing",
+            fingerprint="hot", prevents_allocations=True,
+        )  # fmt: skip
+        session.add(alert)
+    automation.post("/servers", {"servers": [{"name": "gpu-01", "nics": [{"mac": "02:00:00:00:00:01"}]}]})
+    assert set(items(user.get("/gpu/available?limit=100"), "server")) == {"gpu-02"}
+    assert user.post("/gpu/allocate", WISH).status_code == 202
+    problem(neighbour.post("/gpu/allocate", WISH), 409, "no_capacity")
+    assert items(user.get("/gpu/available"), "id") == []
+    with app.extensions["palebluedot"].transaction() as session:
+        session.merge(alert).status = "resolved"
+    assert set(items(user.get("/gpu/available?limit=100"), "server")) == {"gpu-00"}
 
 
 def test_a_server_goes_out_for_maintenance_with_a_reason(user: Caller, operator: Caller, fleet: list[str]) -> None:

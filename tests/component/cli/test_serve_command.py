@@ -185,6 +185,7 @@ def test_doctor_finds_what_works_and_what_does_not(service: Service) -> None:
     assert {"python", "ansible", "collection", "database", "api", "scheduler"} <= well, ran.output
     # no cluster is configured; the one imported server's BMC is nowhere
     assert (found["tinkerbell"]["level"], found["bmcs"]["level"], ran.exit_code) == ("warn", "fail", 1)
+    assert "offered to nobody, because no switch port is on record" in found["ports"]["detail"]
     assert all(check["next"] for check in found.values() if check["level"] != "ok")
 
 

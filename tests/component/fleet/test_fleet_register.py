@@ -396,6 +396,25 @@ def test_hands_off_of_somebody_else_is_replaced_only_without_owner(fleet: Site) 
     assert flag(False, None, None) is None
 
 
+def test_a_server_without_interfaces_on_record_is_noted_with_those_its_bmc_shows(fleet: Site) -> None:
+    load(fleet, {"servers": [{"name": "gpu-01", "nics": []}]})
+    shown = [{"id": "eth0", "mac": "02:00:00:00:0d:01"}, {"id": "usb0", "mac": "02:00:00:00:0d:02"}, {"id": "x"}]
+    for facts, words in (
+        ({}, "on record: nobody"),
+        ({"nics": shown}, "(its BMC shows 02:00:00:00:0d:01, 02:00:00:00:0d:02):"),
+    ):
+        inspect(fleet, "gpu-01", {**bmc_facts(1), **facts})
+        with fleet.database.reading() as session:
+            row = session.scalars(select(Server).where(Server.name == "gpu-01")).one()
+            config = session.scalars(select(HardwareConfig).where(HardwareConfig.server_id == row.id)).one()
+            assert (row.status, row.nics, config.findings) == ("available", [], [])
+            assert [words in note for note in config.notes or []] == [True]
+    load(fleet, {"servers": [{"name": "gpu-01", "nics": [{"mac": "02:00:00:00:0d:01"}]}]})
+    inspect(fleet, "gpu-01", bmc_facts(1))
+    with fleet.database.reading() as session:
+        assert session.scalars(select(HardwareConfig).join(Server).where(Server.name == "gpu-01")).one().notes == []
+
+
 def test_automation_sets_and_lifts_its_own_flags_and_nobody_elses(fleet: Site) -> None:
     awx = Actor(id="user_awx", username="awx", role="automation")
 

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
-from fleet import db, errors
+from fleet import db, errors, settings
 from fleet.actor import SYSTEM, Actor
 from fleet.models import (
     Alert,
@@ -196,6 +196,51 @@ def test_a_server_with_a_preventing_alert_is_left_out(fleet: Site) -> None:
             )
     error = refused(fleet, errors.NoCapacity)
     assert {line["filter"]: line["removed"] for line in error.detail["placement"]["filters"]}["health"] == 4
+
+
+def cabling(site: Site, server: str, **nic: Any) -> None:
+    """Import the server's only interface anew; without anything, that it has none."""
+    number = int(server.removeprefix("gpu-"))
+    nics = [{"mac": f"02:00:00:00:00:{number:02x}", **nic}] if nic else []
+    with site.database.transaction() as session:
+        register.import_fleet(session, SYSTEM, {"servers": [{"name": server, "nics": nics}]})
+
+
+def chosen(site: Site, **fields: Any) -> list[str]:
+    with site.database.reading() as session:
+        held = session.get_one(Allocation, site.reserve(**fields)).servers
+        return [row.server.name for row in held]
+
+
+def test_servers_whose_port_nobody_could_move_are_left_out(fleet: Site) -> None:
+    cabling(fleet, "gpu-01")
+    cabling(fleet, "gpu-02", switch=None)
+    cabling(fleet, "gpu-03", switch="leaf-1")
+    assert fleet.server_states()["gpu-01"] == "available"
+    assert chosen(fleet) == ["gpu-04"]
+    error = refused(fleet, errors.NoCapacity)
+    assert {line["filter"]: line["removed"] for line in error.detail["placement"]["filters"]}["network"] == 3
+    assert "3 left out because no switch port is on record for their boot interface" in (error.answer or "")
+
+
+def test_a_second_interface_does_not_stand_in_for_the_one_that_boots(fleet: Site) -> None:
+    nics = [{"mac": "02:00:00:00:0c:01"}, {"mac": "02:00:00:00:0c:02", "switch": "leaf-1", "port": "Ethernet1"}]
+    with fleet.database.transaction() as session:
+        register.import_fleet(session, SYSTEM, {"servers": [{"name": "gpu-01", "nics": nics}]})
+    error = refused(fleet, errors.NoCapacity, gpu_count=32)
+    assert {line["filter"]: line["removed"] for line in error.detail["placement"]["filters"]}["network"] == 1
+
+
+def test_a_site_without_managed_switches_lends_servers_without_a_port_and_none_without_an_interface(
+    fleet: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PALEBLUEDOT_UNMANAGED_PORTS", "true")
+    settings.get_settings.cache_clear()
+    cabling(fleet, "gpu-01")
+    for number in (2, 3, 4):
+        cabling(fleet, f"gpu-0{number}", switch=None)
+    assert sorted(chosen(fleet, gpu_count=24)) == ["gpu-02", "gpu-03", "gpu-04"]
+    assert "no boot interface is on record for them" in (refused(fleet, errors.NoCapacity).answer or "")
 
 
 def test_a_frozen_fleet_takes_nothing_new_but_still_knows_old_requests(fleet: Site) -> None:
