@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 from collections import Counter
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -63,8 +66,8 @@ def journeys(site: Site) -> dict[str, Json]:
         mark = site.mark()
         release(site, door, allocation_id)
         journey["released"] = site.record(allocation_id)
-        workflows = site.client.workflows(allocation_id=allocation_id)
-        journey["playbooks"] = [workflow["playbook_commit"] for workflow in workflows]
+        journey["workflows"] = list(site.client.workflows(allocation_id=allocation_id))
+        journey["playbooks"] = [workflow["playbook_commit"] for workflow in journey["workflows"]]
         journey["deeds_released"] = site.deeds(server["name"], mark)
         journey["machine"] = site.lab("GET", f"/machines/{server['name']}")
         journey["erasures"] = [
@@ -122,6 +125,61 @@ def test_the_machine_is_off_and_its_disks_were_erased_once(journeys: dict[str, J
         assert machine["power"] == "Off"
         assert set(journey["erasures"]) == {1}
         assert all(disk["image"] is None for disk in machine["disks"])
+
+
+PORTS = """
+- hosts: all
+  gather_facts: false
+  module_defaults:
+    group/palebluedot.gpu.bmc: "{{ bmc_connection }}"
+  tasks:
+    - ansible.builtin.include_role: {name: network_quarantine, tasks_from: apply, public: true}
+    - ansible.builtin.debug: {msg: "moved {{ network_quarantine_result.ports }}"}
+    - ansible.builtin.include_role: {name: verify_clean, tasks_from: apply, public: true}
+"""
+
+
+def test_a_step_names_the_ports_that_it_moved_or_looked_at(
+    site: Site, journeys: dict[str, Json], tmp_path: Path
+) -> None:
+    for journey in journeys.values():
+        name = journey["allocation"]["servers"][0]["name"]
+        port = " ".join(site.client.server(name)["nics"][0][key] for key in ("switch", "switch_port"))
+        looked = ("network_provisioning", "network_tenant", "network_quarantine", "verify_clean")
+        workflows = [site.client.workflow(workflow["id"]) for workflow in journey["workflows"]]
+        results = {step["step"]: step["result"] for workflow in workflows for step in workflow["steps"]}
+        assert {results[step]["ports"] for step in looked} == {port}
+
+    # the same roles on a server whose disks are not all erased, and with nothing known of its cabling
+    fleet = site.stage.fleet_document()
+    (row,) = (row for row in fleet["servers"] if row["name"] == name)
+    (switch,) = (switch for switch in fleet["switches"] if switch["name"] == row["nics"][0]["switch"])
+    (quarantine,) = (network for network in fleet["networks"] if network["purpose"] == "quarantine")
+    reached = {f"switch_{key}": switch.get(key) for key in ("address", "grpc_port", "dialect", "ca_path")}
+    nic = {
+        "mac": row["nics"][0]["mac"],
+        "switch_port": row["nics"][0]["port"],
+        "switch": {"name": switch["name"], "credential": f"service:switch/{switch['name']}", **reached},
+    }
+    erased = next(workflow["id"] for workflow in journey["workflows"] if workflow["kind"] == "release")
+    playbook = tmp_path / "ports.yml"
+    playbook.write_text(PORTS)
+    for nics, moved, verified in (
+        ([nic], port, f"ports in quarantine: {port}, erased"),
+        ([{**nic, "switch": None}], "none on record", "ports none on record, erased"),
+    ):
+        server = {
+            "name": name, "nics": nics, "disks": [*row["disks"], "/dev/forgotten"],
+            "networks": {"quarantine": {**quarantine, "address": None}},
+            "serial_number": site.client.server(name)["serial_number"],
+        }  # fmt: skip
+        known = tmp_path / "known.json"
+        known.write_text(json.dumps({"server": server, "run": {"workflow": {"id": erased}}}))
+        shared = children.ROOT / "playbooks" / "group_vars" / "all.yml"
+        path = os.path.relpath(playbook, children.ROOT / "playbooks")
+        done = site.playbook(path, "-l", name, "-e", f"@{shared}", "-e", f"@{known}", check=False)
+        said = " ".join(done.stdout.split())
+        assert f"moved {moved}" in said and f"{name} is not clean" in said and verified in said, done.stdout
 
 
 def test_the_user_is_told_how_to_reach_the_server(journeys: dict[str, Json]) -> None:
