@@ -194,7 +194,7 @@ TEMPLATES = {
 
 
 def test_the_account_that_the_controller_is_given_may_run_every_template(site: Site) -> None:
-    """Its role is automation; that it switches a server off must not mean that it lifts what a person has set."""
+    """Its role is automation."""
     (play,) = yaml.load((ROOT / "playbooks" / "controller.yml").read_text(), Loader=Loader)  # noqa: S506
     assert {Path(template["playbook"]).name for template in play["vars"]["job_templates"]} == set(TEMPLATES)
     awx = site.stage.add_person("awx", "automation", gpus=8)
@@ -204,8 +204,14 @@ def test_the_account_that_the_controller_is_given_may_run_every_template(site: S
         site.playbook(playbook, *(word for answer in answers for word in ("-e", answer)), environment=token)
         if playbook == "power.yml":
             assert machine(site)["power"] == "Off"
+    site.playbook("rotate_credentials.yml", "-e", "target=gpu-001", environment=token)
     assert site.hands_off() == {}
 
+    # whether a server goes out for work on its hardware, and whose flag counts no more, is a person's word
+    refused = site.playbook(
+        "maintenance.yml", "-e", "target=gpu-001", "-e", "reason=fan", check=False, environment=token
+    )
+    assert refused.returncode != 0 and "role_not_allowed" in refused.stdout
     site.client.set_server_flags("gpu-001", {"hands_off": True, "reason": "on loan to the vendor"})
     for fields in ({"reason": None}, {"owner": "power.yml"}):
         with pytest.raises(Exception, match=r"flags of its own|not by power\.yml"):
