@@ -8,7 +8,7 @@ from flask import url_for
 from sqlalchemy import inspect, select
 from sqlalchemy.orm import Session
 
-from fleet import rundoc
+from fleet import rundoc, states
 from fleet.models import Allocation, Base, Gpu, GpuAllocation, HardwareConfig, Server, Workflow
 from fleet.operations import lookup
 
@@ -60,6 +60,7 @@ def server_fields(server: Server) -> dict[str, Any]:
     """A server with its wanted profile, its NICs and GPUs."""
     return {
         **_columns(server),
+        "watched": server.status in states.WATCHED,
         "hardware_profile": server.hardware_profile,
         "nics": [{**_columns(nic), "switch": nic.switch.name if nic.switch else None} for nic in server.nics],
         "gpus": [gpu_fields(gpu, server.name) for gpu in server.gpus],

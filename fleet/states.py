@@ -168,6 +168,10 @@ WORKFLOW_ENDED = frozenset({"succeeded", "failed", "cancelled", "timed_out"})
 WORKFLOW_OPEN = frozenset(WORKFLOW) - WORKFLOW_ENDED
 # Whoever was in one of these may carry something of a tenant's: only a clean that ended well takes that away.
 LEAVES_TRACES = frozenset({"provisioning", "active", "suspended", "cleaning", "failed"})
+# Whose figures are collected, kept and judged. Of an enrolled server nobody has seen the GPUs yet, nor whether the
+# password opens its BMC (enrolment tries with care for lock-outs); one that is being cleaned is out of its tenant's
+# monitoring, and power and passwords change under whoever reads.
+WATCHED = frozenset(SERVER) - {"enrolled", "cleaning", "retired"}
 # Where an operator may put a server. `inspecting` ends a maintenance: the inspection that follows offers the server
 # again; quarantine is left by a clean.
 OPERATORS_STATES = ("maintenance", "quarantined", "retired", "inspecting")

@@ -54,8 +54,9 @@ def set_freeze(session: Session, body: dict[str, Any]) -> Any:
 @writing
 @blp.response(200, StoredSchema)
 def store_telemetry(session: Session, body: dict[str, Any]) -> Any:
-    """Store figures of servers and GPUs; those of machines nobody registered are left out."""
-    return {"stored": telemetry.store(session, current_actor(), body["points"])}
+    """Store figures of servers and GPUs; those of machines nobody registered, or nobody watches now, are left out."""
+    stored = telemetry.store(session, current_actor(), body["points"])
+    return {"stored": stored, "unasked": telemetry.unasked(session, body["asked"]) if "asked" in body else None}
 
 
 @blp.route("/alerts", "listAlerts")

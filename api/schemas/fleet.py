@@ -38,14 +38,27 @@ class PointSchema(Request):
     memory_temperature = _figure("Celsius.")
     margin_celsius = _figure("Celsius left to the slow-down temperature.")
     power_consumption = _figure("Watts.")
+    power_state = text(
+        "The server's, in Redfish's words; `Off` ends the alerts of its GPUs' heat.", length=16, allow_none=True
+    )
 
 
 class TelemetrySchema(Request):
     points = fields.List(fields.Nested(PointSchema), required=True, validate=validate.Length(max=MOST_POINTS))
+    asked = fields.List(
+        text("The name of a server."),
+        validate=validate.Length(max=MOST_POINTS),
+        metadata={"description": "The servers whose BMCs were asked, also those that did not answer."},
+    )
 
 
 class StoredSchema(Answer):
     stored = fields.Integer(required=True)
+    unasked = fields.Integer(
+        required=True,
+        allow_none=True,
+        metadata={"description": "How many servers are to be watched that are not among `asked`; null without that."},
+    )
 
 
 class AlertQuery(PageQuery):

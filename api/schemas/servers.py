@@ -54,6 +54,9 @@ class ServerSchema(Answer):
     state = fields.String(required=True, attribute="status")
     state_reason = fields.String(required=True, allow_none=True, attribute="status_reason")
     state_since = fields.AwareDateTime(required=True, attribute="status_since")
+    watched = fields.Boolean(
+        required=True, metadata={"description": "In this state its figures are collected, kept and judged."}
+    )
     hands_off = fields.Boolean(required=True)
     hands_off_reason = fields.String(required=True, allow_none=True)
     warm = fields.Boolean(required=True)

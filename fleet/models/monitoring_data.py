@@ -12,7 +12,8 @@ from fleet.models.base import ID_LENGTH, Base
 
 class MonitoringData(Base):
     """One sample; `gpu_id` is null for a figure of the whole server. Usages in percent, temperature in Celsius, power
-    in watts; `margin_celsius` is what is left to the slow-down temperature. Unknown is null."""
+    in watts; `margin_celsius` is what is left to the slow-down temperature; `power_state` is the server's, as its BMC
+    says it. Unknown is null."""
 
     __tablename__ = "monitoring_data"
     __table_args__ = (
@@ -30,4 +31,5 @@ class MonitoringData(Base):
     memory_temperature: Mapped[float | None] = mapped_column(Float)
     margin_celsius: Mapped[float | None] = mapped_column(Float)
     power_consumption: Mapped[float | None] = mapped_column(Float)
+    power_state: Mapped[str | None] = mapped_column(String(16))
     timestamp: Mapped[datetime]

@@ -17,7 +17,7 @@ from fleet import clock, states
 from fleet.actor import Actor
 from fleet.errors import Invalid, NotFound, StaleFence, StateConflict
 from fleet.models import Allocation, AllocationServer, Server, Workflow, WorkflowStep
-from fleet.operations import fleetflags, giving_back, lookup, networks, reports, settle, workflows
+from fleet.operations import fleetflags, giving_back, lookup, networks, reports, settle, telemetry, workflows
 from fleet.settings import get_settings
 
 Action = Literal["run", "skip", "stop"]
@@ -320,6 +320,7 @@ def _server_done(
         states.reach(session, held, "active", actor, None, workflow.id)
         return
     states.reach(session, server, "available", actor, "clean", workflow.id)
+    telemetry.cooled_by_clean(session, server, actor, workflow.id)
     networks.return_addresses(session, server.id)
     if held is not None:
         giving_back.give_back(session, held, actor, workflow.id)

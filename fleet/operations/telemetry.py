@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import Select, delete, func, insert, select
 from sqlalchemy.orm import Session
 
 from fleet import clock, states, telemetry_sink
@@ -34,15 +35,17 @@ FRESH = timedelta(minutes=5)
 # a BMC's or collector's clock may be ahead by this much
 CLOCK_SLACK = timedelta(minutes=5)
 TEMPERATURE = "gpu_temperature"
+OFF = "Off"  # in Redfish's words
 
 
 def store(session: Session, actor: Actor, points: list[dict[str, Any]]) -> int:
     """Store samples in bulk; returns how many.
 
-    A point is `{server, gpu, timestamp, …}` with figures of FIGURES: `server` by name or id; `gpu` by the BMC's slot
-    name, serial number or id, null for the server itself; `timestamp` RFC 3339 (default: now). Figures that are null
-    stay null. A point without any figure, of an unknown server or GPU, is left out: one machine nobody registered
-    must not cost the figures of the fleet. Raises Invalid for a point that is none.
+    A point is `{server, gpu, timestamp, …}` with figures of FIGURES and `power_state`: `server` by name or id; `gpu` by
+    the BMC's slot name, serial number or id, null for the server itself; `timestamp` RFC 3339 (default: now). Figures
+    that are null stay null. A point without any figure, of an unknown server or GPU, is left out: one machine nobody
+    registered must not cost the figures of the fleet. So is one of a server in whose state nobody watches it. Raises
+    Invalid for a point that is none.
     """
     actor.require(*STAFF)
     if actor.workflow_id is not None:
@@ -52,34 +55,43 @@ def store(session: Session, actor: Actor, points: list[dict[str, Any]]) -> int:
         raise Invalid("points is a list of mappings", code="invalid_point")
     names = {str(point.get("server")) for point in points}
     servers = _servers(session, names)
-    gpus = _gpus(session, [server_id for server_id, _ in servers.values()])
+    gpus = _gpus(session, [server.id for server in servers.values()])
     rows: list[dict[str, Any]] = []
     skipped: set[str] = set()
     for index, point in enumerate(points):
-        figures = {name: _figure(point.get(name), name, index) for name in FIGURES}
+        figures: dict[str, Any] = {name: _figure(point.get(name), name, index) for name in FIGURES}
+        figures["power_state"] = _power_state(point.get("power_state"), index)
         known = servers.get(str(point.get("server")))
         gpu = point.get("gpu")
-        gpu_id = gpus.get((known[0], str(gpu))) if known is not None and gpu is not None else None
+        gpu_id = gpus.get((known.id, str(gpu))) if known is not None and gpu is not None else None
         if known is None or (gpu is not None and gpu_id is None):
             skipped.add(f"{point.get('server')}/{gpu}" if gpu is not None else str(point.get("server")))
             continue
-        if all(value is None for value in figures.values()):
+        if known.status not in states.WATCHED or all(value is None for value in figures.values()):
             continue
         stamp = _timestamp(point.get("timestamp"), moment, index)
-        rows.append({"server_id": known[0], "gpu_id": gpu_id, "timestamp": stamp, **figures})
+        rows.append({"server_id": known.id, "gpu_id": gpu_id, "timestamp": stamp, **figures})
     if skipped:
         log.warning("telemetry_of_unknown", count=len(skipped), first=sorted(skipped)[:5])
     if rows:
         session.execute(insert(MonitoringData), rows)
-        telemetry_sink.offer(session, rows, dict(servers.values()))
+        telemetry_sink.offer(session, rows, {server.id: server.name for server in servers.values()})
     return len(rows)
 
 
-def _servers(session: Session, names: set[str]) -> dict[str, tuple[str, str]]:
-    found: dict[str, tuple[str, str]] = {}
-    query = select(Server.id, Server.name).where(Server.name.in_(names) | Server.id.in_(names))
+def unasked(session: Session, asked: Iterable[str]) -> int:
+    """How many servers are to be watched that are not among those `asked`, by name. One that was asked and did not
+    answer is none of them."""
+    watched = session.scalars(select(Server.name).where(Server.status.in_(states.WATCHED)))
+    return len(set(watched) - set(asked))
+
+
+def _servers(session: Session, names: set[str]) -> dict[str, Any]:
+    """Rows of id, name and status, by id and by name."""
+    found: dict[str, Any] = {}
+    query = select(Server.id, Server.name, Server.status).where(Server.name.in_(names) | Server.id.in_(names))
     for row in session.execute(query):
-        found[row.name] = found[row.id] = (row.id, row.name)
+        found[row.name] = found[row.id] = row
     return found
 
 
@@ -99,6 +111,12 @@ def _figure(value: Any, name: str, index: int) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise Invalid(f"points[{index}].{name} is no number: {value!r}", code="invalid_point", next="unknown is null")
     return float(value)
+
+
+def _power_state(value: Any, index: int) -> str | None:
+    if value is None or (isinstance(value, str) and 0 < len(value) <= 16):
+        return value
+    raise Invalid(f"points[{index}].power_state is none: {value!r}", code="invalid_point", next="unknown is null")
 
 
 def _timestamp(value: Any, moment: datetime, index: int) -> datetime:
@@ -137,31 +155,32 @@ def latest(session: Session, server_ids: list[str] | None = None) -> list[Monito
 
 
 def evaluate_alerts(session: Session) -> Evaluated:
-    """The temperature rule: a GPU that throttles (margin ≤ 0) or is at the limit raises one alert, which fires when
-    the condition has held for `alert_for_s`, and is resolved by the first figure that is well again.
+    """The temperature rule, for the servers that are watched: a GPU that throttles (margin ≤ 0) or is at the limit
+    raises one alert, which fires when the condition has held for `alert_for_s`. It is resolved by the first figure that
+    is well again, or by a BMC that says that the server is off: there it cannot hold.
 
     A GPU without fresh figures changes nothing: silence is not health.
     """
     settings = get_settings()
     moment = clock.now(session)
     hold = timedelta(seconds=settings.alert_for_s)
+    off = _switched_off(session, moment)
+    counts_from = {**_watched_since(session), **off}
     open_alerts = {
-        alert.fingerprint: alert
-        for alert in session.scalars(
-            select(Alert).where(Alert.type == TEMPERATURE, Alert.status != "resolved").with_for_update()
-        )
+        alert.fingerprint: alert for alert in session.scalars(_open_alerts()) if alert.server_id in counts_from
     }
     raised = fired = resolved = 0
     for sample in latest(session):
         if sample.gpu_id is None or (sample.temperature is None and sample.margin_celsius is None):
             continue
+        if sample.server_id not in counts_from or sample.timestamp < counts_from[sample.server_id]:
+            continue
         fingerprint = f"{TEMPERATURE}:{sample.gpu_id}"
-        alert = open_alerts.get(fingerprint)
+        alert = open_alerts.pop(fingerprint, None)
         finding = _too_hot(sample, settings.temperature_limit_celsius)
         if finding is None:
             if alert is not None:
-                alert.resolved_at = moment
-                states.transition(session, alert, "resolved", SYSTEM, "the figures are well again")
+                _resolve(session, alert, SYSTEM, "the figures are well again")
                 resolved += 1
             continue
         message, value, threshold = finding
@@ -173,8 +192,51 @@ def evaluate_alerts(session: Session) -> Evaluated:
             alert.fired_at = moment
             states.transition(session, alert, "firing", SYSTEM, message)
             fired += 1
+    for alert in open_alerts.values():
+        if alert.server_id in off:
+            _resolve(session, alert, SYSTEM, "the server is off: its BMC says so")
+            resolved += 1
     session.flush()
     return Evaluated(raised, fired, resolved)
+
+
+def _watched_since(session: Session) -> dict[str, datetime]:
+    """The servers that are watched, and since when each is in its present state: a figure from before says nothing of
+    it now, because a clean or a repair may lie between."""
+    query = select(Server.id, Server.status_since).where(Server.status.in_(states.WATCHED))
+    return {row.id: row.status_since for row in session.execute(query)}
+
+
+def _switched_off(session: Session, moment: datetime) -> dict[str, datetime]:
+    """The watched servers whose BMC has said in their present state, and lately, that they are off; and when it did."""
+    at = func.max(MonitoringData.timestamp).label("at")
+    query = (
+        select(MonitoringData.server_id, at)
+        .join(Server, Server.id == MonitoringData.server_id)
+        .where(
+            MonitoringData.power_state == OFF,
+            MonitoringData.timestamp >= moment - FRESH,
+            MonitoringData.timestamp >= Server.status_since,
+            Server.status.in_(states.WATCHED),
+        )
+        .group_by(MonitoringData.server_id)
+    )
+    return {row.server_id: row.at for row in session.execute(query)}
+
+
+def cooled_by_clean(session: Session, server: Server, actor: Actor, workflow_id: str) -> None:
+    """A clean ends well only when the power is off: what its GPUs' heat has raised is over with it."""
+    for alert in session.scalars(_open_alerts().where(Alert.server_id == server.id)):
+        _resolve(session, alert, actor, "the server was cleaned and is off", workflow_id)
+
+
+def _open_alerts() -> Select[Alert]:
+    return select(Alert).where(Alert.type == TEMPERATURE, Alert.status != "resolved").with_for_update()
+
+
+def _resolve(session: Session, alert: Alert, actor: Actor, reason: str, workflow_id: str | None = None) -> None:
+    alert.resolved_at = clock.now(session)
+    states.transition(session, alert, "resolved", actor, reason, workflow_id)
 
 
 def _too_hot(sample: MonitoringData, limit: float) -> tuple[str, float, float] | None:

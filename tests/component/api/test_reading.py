@@ -128,13 +128,28 @@ def test_a_gpu_shows_its_latest_figures(user: Caller, automation: Caller, audito
         {"server": "unknown", "gpu": None, "power_consumption": 1},
     ]
     repeat = {"Idempotency-Key": "round 1"}
-    assert automation.post("/telemetry", {"points": points}, headers=repeat).json == {"stored": 2}
-    assert automation.post("/telemetry", {"points": points}, headers=repeat).json == {"stored": 2}
+    assert automation.post("/telemetry", {"points": points}, headers=repeat).json == {"stored": 2, "unasked": None}
+    assert automation.post("/telemetry", {"points": points}, headers=repeat).json == {"stored": 2, "unasked": None}
     gpu = automation.get("/servers/gpu-00").json["gpus"][0]["id"]  # type: ignore[index]
     status = user.get(f"/gpu/{gpu}/status").json
     assert status is not None and status["figures"]["temperature"] == 50 and status["figures"]["gpu_usage"] is None
     assert status["server"] == "gpu-00" and status["allocation_id"] is None
     assert items(auditor.get("/alerts"), "id") == []
+
+
+def test_a_collector_learns_that_there_are_servers_it_does_not_ask(
+    automation: Caller, operator: Caller, fleet: list[str]
+) -> None:
+    everybody = {"points": [], "asked": ["gpu-00", "gpu-01", "gpu-02", "unknown"]}
+    assert automation.post("/telemetry", everybody).json == {"stored": 0, "unasked": 0}
+    operator.post("/servers", {"servers": [{"name": "gpu-09", "bmc_address": "192.0.2.9"}]})
+    assert operator.get("/servers/gpu-09").json["watched"] is False  # type: ignore[index]
+    assert automation.post("/telemetry", everybody).json == {"stored": 0, "unasked": 0}
+    assert operator.get("/servers/gpu-02").json["watched"] is True  # type: ignore[index]
+    some = {"points": [], "asked": ["gpu-00"]}
+    assert automation.post("/telemetry", some).json == {"stored": 0, "unasked": 2}
+    assert operator.put("/servers/gpu-02/state", {"state": "retired", "reason": "sold"}).status_code == 200
+    assert automation.post("/telemetry", some).json == {"stored": 0, "unasked": 1}
 
 
 def test_a_round_of_a_large_fleet_fits_in_one_request(automation: Caller, fleet: list[str]) -> None:
@@ -143,7 +158,7 @@ def test_a_round_of_a_large_fleet_fits_in_one_request(automation: Caller, fleet:
         "memory_temperature": 60.5, "margin_celsius": 35.5, "power_consumption": 312.75,
     }  # fmt: skip
     answer = automation.post("/telemetry", {"points": [point] * 5000})
-    assert answer.json == {"stored": 5000}, answer.text
+    assert answer.json == {"stored": 5000, "unasked": None}, answer.text
     problem(automation.post("/telemetry", data=b" " * (10 * 1024 * 1024), content_type="application/json"), 413)
 
 

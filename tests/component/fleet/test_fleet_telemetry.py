@@ -15,7 +15,7 @@ from sqlalchemy import func, select
 from fleet import clock, errors, settings, telemetry_sink
 from fleet.actor import SYSTEM, Actor
 from fleet.models import Alert, Event, Gpu, MonitoringData, Server
-from fleet.operations import telemetry, users
+from fleet.operations import release, telemetry, users
 from fleet.operations.telemetry import Evaluated
 from tests.component.fleet.support import Site
 
@@ -78,6 +78,8 @@ def test_what_nobody_knows_and_what_says_nothing_is_left_out(fleet: Site) -> Non
         {"temperature": float("nan")},
         {"power_consumption": float("inf")},
         {"temperature": 1.0, "timestamp": "yesterday"},
+        {"power_state": 1},
+        {"power_state": "O" * 17},
     ],
 )
 def test_a_point_that_is_none_is_refused(fleet: Site, wrong: dict[str, Any]) -> None:
@@ -147,6 +149,65 @@ def test_silence_is_not_health(fleet: Site) -> None:
     with clock.travel(timedelta(minutes=10)):
         assert evaluate(fleet) == Evaluated(0, 0, 0)
     assert alerts(fleet)[0].status == "firing"
+
+
+def why_resolved(site: Site, alert_id: str) -> str:
+    with site.database.reading() as session:
+        wanted = Event.subject == alert_id, Event.type == "palebluedot.alert.resolved.v1"
+        return str(session.scalars(select(Event.data).where(*wanted)).one()["reason"])
+
+
+def test_what_is_off_is_not_hot(fleet: Site) -> None:
+    store(fleet, point(temperature=95.0))
+    evaluate(fleet)
+    assert store(fleet, point(None, power_state="Off")) == 1
+    assert evaluate(fleet) == Evaluated(0, 0, 1)
+    (alert,) = alerts(fleet)
+    assert alert.status == "resolved" and "off" in why_resolved(fleet, alert.id)
+    assert evaluate(fleet) == Evaluated(0, 0, 0), "the heat from before is not raised again"
+    store(fleet, point(None, power_state="On"))
+    assert evaluate(fleet) == Evaluated(0, 0, 0), "nor when it is on, and nobody has read its GPUs"
+    store(fleet, point(temperature=95.0))
+    assert evaluate(fleet) == Evaluated(1, 1, 0)
+
+
+def test_another_server_that_is_off_ends_no_alert(fleet: Site) -> None:
+    store(fleet, point(temperature=95.0), {**point(None, power_state="Off"), "server": "gpu-02"})
+    assert evaluate(fleet) == Evaluated(1, 1, 0)
+    assert evaluate(fleet) == Evaluated(0, 0, 0)
+
+
+def test_a_clean_that_ended_well_leaves_no_alert_in_the_way(fleet: Site) -> None:
+    allocation = fleet.active(gpu_count=32)
+    store(fleet, point(temperature=95.0))
+    evaluate(fleet)
+    with fleet.database.transaction() as session:
+        release.start_release(session, fleet.ada, allocation)
+    fleet.finish(fleet.claim_next())
+    (alert,) = alerts(fleet)
+    assert alert.status == "resolved" and "cleaned" in why_resolved(fleet, alert.id)
+    assert evaluate(fleet) == Evaluated(0, 0, 0), "the figure from before the clean says nothing"
+    assert fleet.reserve(gpu_count=32)
+
+
+def test_nobody_watches_a_server_that_is_being_cleaned(fleet: Site) -> None:
+    allocation = fleet.active(gpu_count=32)
+    store(fleet, point(temperature=40.0))
+    with fleet.database.transaction() as session:
+        release.start_release(session, fleet.ada, allocation)
+    workflow = fleet.claim_next()
+    fleet.begin(workflow, workflow.steps[0]["name"])
+    assert fleet.server_states()["gpu-01"] == "cleaning"
+    with fleet.database.transaction() as session:  # as if it had come a moment before
+        gpu = session.scalars(select(Gpu).join(Server).where(Server.name == "gpu-01", Gpu.slot == "GPU_SXM_1")).one()
+        session.add(MonitoringData(server_id=gpu.server_id, gpu_id=gpu.id, temperature=95.0, timestamp=clock.utcnow()))
+    assert store(fleet, point(temperature=95.0), point(None, power_consumption=900.0)) == 0
+    assert evaluate(fleet) == Evaluated(0, 0, 0)
+    with fleet.database.reading() as session:
+        everybody = set(session.scalars(select(Server.name)))
+        assert telemetry.unasked(session, everybody - {"gpu-01"}) == 0
+        assert telemetry.unasked(session, everybody - {"gpu-02"}) == 1
+        assert telemetry.unasked(session, []) == len(everybody) - 1
 
 
 def test_the_air_that_comes_in_is_no_gpu(fleet: Site) -> None:
