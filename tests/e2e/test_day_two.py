@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import PaleBlueDotError
 
 from cli.children import ROOT
 from tests.support.site import Site
@@ -55,7 +56,36 @@ def test_a_round_of_telemetry_is_stored_and_a_hot_gpu_raises_an_alert_that_goes_
     assert [alert["id"] for alert in site.client.alerts(status="resolved")] == [firing[0]["id"]]
 
 
+def newest(site: Site, name: str) -> datetime:
+    """When the newest figure of the server's first GPU was read."""
+    gpu = site.client.server(name)["gpus"][0]
+    return datetime.fromisoformat(site.client.gpu_status(gpu["id"])["figures"]["timestamp"])
+
+
+def test_a_server_that_is_switched_off_hot_can_be_placed_again(site: Site) -> None:
+    """An off server's BMC has no fresh figure of a GPU: what says that the heat is over is that it is off."""
+    everywhere = {"gpu_count": 16, "template": "ubuntu-24.04"}
+    site.playbook("power.yml", "-e", "target=gpu-001", "-e", "state=on")
+    site.lab("POST", "/machines/gpu-001/temperature", {"gpu": "GPU_SXM_1", "celsius": 95})
+    site.playbook("collect.yml")
+    (alert,) = site.until(lambda: list(site.client.alerts(status="firing")), 30)
+    with pytest.raises(PaleBlueDotError) as refused:
+        site.user.allocate(everywhere, request="while it is hot")
+    assert refused.value.code == "no_capacity"
+
+    site.playbook("power.yml", "-e", "target=gpu-001", "-e", "state=off")
+    site.playbook("collect.yml")
+    site.until(lambda: not list(site.client.alerts(status="firing")), 30)
+    assert alert["id"] in {each["id"] for each in site.client.alerts(status="resolved")}
+    site.lab("POST", "/machines/gpu-001/temperature", {"gpu": "GPU_SXM_1", "celsius": None})
+    taken = site.user.allocate(everywhere, request="when it is off")
+    assert site.wait(site.user.release(taken["allocation_id"])["workflow_id"])["status"] == "succeeded"
+
+
 def test_a_dead_bmc_among_them_is_counted_and_the_others_are_stored(site: Site) -> None:
+    site.playbook("power.yml", "-e", "target=all", "-e", "state=on")
+    site.playbook("collect.yml")
+    before = {name: newest(site, name) for name in ("gpu-001", "gpu-002")}
     site.lab(
         "POST", "/faults", {"machine": "gpu-002", "layer": "redfish", "match": "* *", "kind": "drop", "count": None}
     )
@@ -65,6 +95,9 @@ def test_a_dead_bmc_among_them_is_counted_and_the_others_are_stored(site: Site) 
         site.lab("DELETE", "/faults")
     assert "gpu-002" in said
     assert "connection_dropped" in said or "unreachable" in said
+    assert newest(site, "gpu-001") > before["gpu-001"]
+    assert newest(site, "gpu-002") == before["gpu-002"]
+    site.playbook("power.yml", "-e", "target=all", "-e", "state=off")
 
 
 def test_configure_shows_the_drift_and_changes_it_only_when_told(site: Site) -> None:

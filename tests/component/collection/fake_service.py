@@ -48,6 +48,7 @@ class FakeService(ThreadingHTTPServer):
             "id": f"srv_{name}",
             "name": name,
             "state": "available",
+            "watched": True,
             "hands_off": False,
             "hands_off_reason": None,
             "rack": "r-1",

@@ -23,7 +23,7 @@ def service() -> Iterator[FakeService]:
     fake = FakeService()
     fake.add_server("gpu-01", state="available", rack="r-1")
     fake.add_server("gpu-02", state="active", rack="r-2", hardware_profile={"bios": {"SMT": "Enabled"}})
-    fake.add_server("gpu-03", state="active", rack=None, pool="inference", serial_number="165")
+    fake.add_server("gpu-03", state="active", rack=None, pool="inference", serial_number="165", watched=False)
     yield fake
     fake.close()
 
@@ -71,6 +71,7 @@ def test_hosts_and_groups_over_all_pages(inventory: Inventory, service: FakeServ
     assert sorted(answer["_meta"]["hostvars"]) == ["gpu-01", "gpu-02", "gpu-03"]
     assert hosts(answer, "state_active") == ["gpu-02", "gpu-03"]
     assert hosts(answer, "state_available") == ["gpu-01"]
+    assert hosts(answer, "watched") == ["gpu-01", "gpu-02"], "as the service says"
     assert hosts(answer, "rack_r_1") == ["gpu-01"]
     assert hosts(answer, "pool_inference") == ["gpu-03"]
     assert hosts(answer, "model_DGX_H100") == ["gpu-01", "gpu-02", "gpu-03"]

@@ -13,7 +13,9 @@ version_added: 0.1.0
 description:
   - Makes every server of the record a host, and groups them by C(state_<state>), C(pool_<pool>), C(rack_<rack>) and
     C(model_<model>). What is no letter, digit or underscore becomes an underscore in a group's name.
-  - A group for each state of a server always exists, so that a play over an empty one matches nothing quietly.
+  - The group C(watched) holds the servers whose figures are collected, by their state.
+  - A group for each state of a server always exists, and so does C(watched), so that a play over an empty one matches
+    nothing quietly.
   - Host variables are flat and hold no secret. C(bmc_credential) is a reference that the modules resolve when they run.
   - The configuration file's name ends in C(fleet.yml) or C(fleet.yaml).
 author:
@@ -158,6 +160,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
         servers = self._servers(path, cache)
         for state in _STATES:
             self.inventory.add_group(f"state_{state}")
+        self.inventory.add_group("watched")
         constructed = any(self.get_option(name) for name in ("compose", "groups", "keyed_groups"))
         for server in servers:
             self._add(server)
@@ -216,6 +219,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
                 group = re.sub(r"\W", "_", f"{kind}_{server[kind]}", flags=re.ASCII)
                 self.inventory.add_group(group)
                 self.inventory.add_child(group, name)
+        if server.get("watched"):
+            self.inventory.add_child("watched", name)
 
     def _construct(self, name: str) -> None:
         variables = self.inventory.hosts[name].get_vars()
@@ -227,7 +232,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
 
 def _kept(server: Json) -> Json:
     """The part of a server that becomes variables and groups; the rest would only fill the cache."""
-    return {name: server[name] for name in ("name", "hardware_profile", *_BMC, *_ABOUT) if server.get(name) is not None}
+    names = ("name", "watched", "hardware_profile", *_BMC, *_ABOUT)
+    return {name: server[name] for name in names if server.get(name) is not None}
 
 
 def _variables(server: Json) -> Json:

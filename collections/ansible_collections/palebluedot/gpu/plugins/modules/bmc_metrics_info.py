@@ -111,6 +111,14 @@ options:
       - Whether to send the readings to the service instead of returning them.
     type: bool
     default: false
+  whole_fleet:
+    description:
+      - Whether O(bmcs) are meant to be all servers that the service wants watched, as the group C(watched) of the
+        inventory has them.
+      - With O(store=true) the task then ends before its last round as soon as the service says that there are others,
+        so that the next run asks them, too. A BMC that is asked and does not answer ends nothing.
+    type: bool
+    default: false
   rounds:
     description:
       - How many times to read. Sessions on the BMCs are kept between rounds, and ended after the last.
@@ -139,8 +147,9 @@ EXAMPLES = r"""
 
 - name: Read the whole fleet and store it, ten minutes long
   palebluedot.gpu.bmc_metrics_info:
-    bmcs: "{{ groups['all'] | map('extract', hostvars) | palebluedot.gpu.bmc_targets }}"
+    bmcs: "{{ groups['watched'] | map('extract', hostvars) | palebluedot.gpu.bmc_targets }}"
     store: true
+    whole_fleet: true
     rounds: 20
     interval: 30
   run_once: true
@@ -218,11 +227,12 @@ metrics:
           type: bool
 counts:
   description:
-    - C(bmcs), C(rounds), readings that were C(read) and that C(failed), C(points) made of them, points C(stored) by
-      the service and C(lost) because it was away.
+    - C(bmcs), C(rounds) that were made, readings that were C(read) and that C(failed), C(points) made of them, points
+      C(stored) by the service and C(lost) because it was away, and with O(whole_fleet=true) servers C(unasked) that it
+      wants watched.
   returned: success
   type: dict
-  sample: {"bmcs": 100, "rounds": 1, "read": 100, "failed": 0, "points": 900, "stored": 900, "lost": 0}
+  sample: {"bmcs": 100, "rounds": 1, "read": 100, "failed": 0, "points": 900, "stored": 900, "lost": 0, "unasked": 0}
 failures:
   description: The BMCs that did not answer in the last round, with C(name), how often they C(failed), and C(error).
   returned: success
@@ -244,6 +254,7 @@ SPEC = {
         "subset": {"type": "list", "elements": "str", "choices": ["metrics", "state"], "default": ["metrics"]},
         "timeout": {"type": "int", "default": 25},
         "store": {"type": "bool", "default": False},
+        "whole_fleet": {"type": "bool", "default": False},
         "rounds": {"type": "int", "default": 1},
         "interval": {"type": "float", "default": 30},
         **options.bmcs(),

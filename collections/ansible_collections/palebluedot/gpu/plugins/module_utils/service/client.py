@@ -238,9 +238,11 @@ class ServiceClient(Connection):
 
     # -- telemetry, health ---------------------------------------------------------------------------------------
 
-    def store_telemetry(self, points: list[Json]) -> Json:
-        """Store points; the service drops those it has."""
-        answer: Json = self.request("POST", f"{BASE}/telemetry", body={"points": points}, idempotent=True)
+    def store_telemetry(self, points: list[Json], asked: list[str] | None = None) -> Json:
+        """Store points: ``stored``. With ``asked``, the servers whose BMCs were asked, the service answers how many
+        more it wants watched: ``unasked``."""
+        body: Json = {"points": points} if asked is None else {"points": points, "asked": asked}
+        answer: Json = self.request("POST", f"{BASE}/telemetry", body=body, idempotent=True)
         return answer
 
     def alerts(self, **filters: Any) -> Iterator[Json]:

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.base import Bmc, Metrics
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.base import Bmc, GpuMetrics, Metrics
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.connect import open_bmc
 from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import InvalidInput, PaleBlueDotError
 from ansible_collections.palebluedot.gpu.plugins.module_utils.service.client import ServiceClient
@@ -31,6 +31,7 @@ class Target:
 
     entry: dict[str, Any]
     subset: frozenset[str]
+    storing: bool = False
     bmc: Bmc | None = None
     reading: dict[str, Any] | None = None
     metrics: Metrics | None = None
@@ -54,6 +55,8 @@ class Target:
             if "metrics" in self.subset:
                 self.metrics = self.bmc.metrics()
                 found |= self.metrics.as_dict()
+                if self.storing and "state" not in self.subset and not any(map(_is_fresh, self.metrics.gpus)):
+                    found |= asdict(self.bmc.state())  # is it off? The record wants to know; the others are on
             self.read_at = _now()
             self.reading = {"name": self.name, "read_at": self.read_at, **found}
             self.problem = None
@@ -83,19 +86,28 @@ class Target:
 
 @dataclass
 class Store:
-    """Sends points to the service; a service that is away costs the points of a round, not the rounds to come."""
+    """Sends points to the service; a service that is away costs the points of a round, not the rounds to come.
+
+    With ``asked``, the names of all servers that are asked, ``unasked`` is how many more the service wants watched.
+    """
 
     client: ServiceClient
+    asked: list[str] | None = None
+    unasked: int = 0
     stored: int = 0
     lost: int = 0
     problem: PaleBlueDotError | None = None
     sent: bool = field(default=False)
 
     def send(self, points: list[dict[str, Any]]) -> None:
-        for start in range(0, len(points), BATCH):
-            batch = points[start : start + BATCH]
+        batches = [points[start : start + BATCH] for start in range(0, len(points), BATCH)]
+        if self.asked is not None and not batches:
+            batches = [[]]  # none has answered, and there may still be another to ask
+        for batch in batches:
+            asked = self.asked if batch is batches[-1] else None
             try:
-                answer = self.client.store_telemetry(batch)
+                answer = self.client.store_telemetry(batch, asked)
+                self.unasked = int(answer.get("unasked") or 0)
                 self.stored += int(answer.get("stored", len(batch)))
                 self.sent = True
             except PaleBlueDotError as problem:
@@ -104,21 +116,27 @@ class Store:
 
 
 def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
-    """Read every BMC of ``bmcs``, ``rounds`` times, every ``interval`` seconds."""
+    """Read every BMC of ``bmcs``, ``rounds`` times, every ``interval`` seconds.
+
+    With ``whole_fleet`` not one round more as soon as the service wants a server watched that is not among them. One
+    that is, and fails, is asked: it ends nothing.
+    """
     rounds, interval = int(params["rounds"]), float(params["interval"])
     if rounds < 1 or params["concurrency"] < 1:
         raise InvalidInput("rounds and concurrency must be at least 1", next="Correct the option.")
     limit = int(params["timeout"])
     subset = frozenset(params["subset"])
     targets = [
-        Target({**entry, "timeout": min(entry.get("timeout") or limit, limit)}, subset=subset)
+        Target({**entry, "timeout": min(entry.get("timeout") or limit, limit)}, subset, bool(params["store"]))
         for entry in params["bmcs"]
     ]
     storing = bool(params["store"]) and not check_mode
-    store = Store(client_from(params)) if storing else None
-    read = failed = points = 0
+    asked = [target.name for target in targets] if params.get("whole_fleet") else None
+    store = Store(client_from(params), asked) if storing else None
+    done = read = failed = points = 0
     try:
         for _round in _schedule(rounds, interval):
+            done += 1
             _read_all(targets, int(params["concurrency"]))
             answered = sum(target.reading is not None for target in targets)
             read += answered
@@ -130,6 +148,8 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
                 points += len(round_points)
                 if store is not None:
                     store.send(round_points)
+                    if store.unasked:
+                        break
     finally:
         _each(Target.close, targets, int(params["concurrency"]))
         if store is not None:
@@ -140,12 +160,13 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         "changed": bool(store and store.stored),
         "counts": {
             "bmcs": len(targets),
-            "rounds": rounds,
+            "rounds": done,
             "read": read,
             "failed": failed,
             "points": points,
             "stored": store.stored if store else 0,
             "lost": store.lost if store else 0,
+            "unasked": store.unasked if store else 0,
         },
         "failures": [
             {"name": target.name, "failed": target.failed, "error": target.problem.as_dict()}
@@ -182,8 +203,15 @@ def _each(do: Any, targets: list[Target], concurrency: int) -> None:
 def _points(target: Target, metrics: Metrics) -> list[dict[str, Any]]:
     """One point of the server and one of each GPU, in the words of the service's record."""
     common: Mapping[str, Any] = {"server": target.name, "timestamp": target.read_at}
+    power_state = (target.reading or {}).get("power_state")
     found: list[dict[str, Any]] = [
-        {**common, "gpu": None, "power_consumption": metrics.power_watts, "temperature": metrics.inlet_celsius}
+        {
+            **common,
+            "gpu": None,
+            "power_consumption": metrics.power_watts,
+            "temperature": metrics.inlet_celsius,
+            **({"power_state": power_state} if power_state else {}),
+        }
     ]
     for gpu in metrics.gpus:
         if gpu.stale:
@@ -199,6 +227,10 @@ def _points(target: Target, metrics: Metrics) -> list[dict[str, Any]]:
             }
         )
     return found
+
+
+def _is_fresh(gpu: GpuMetrics) -> bool:
+    return not gpu.stale and (gpu.temperature_celsius is not None or gpu.margin_celsius is not None)
 
 
 def _now() -> str:
