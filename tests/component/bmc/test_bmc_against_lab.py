@@ -303,6 +303,34 @@ def test_rounds_keep_their_times_and_one_session(lab_bmc: Any) -> None:
     assert sum(entry.action.startswith("POST") for entry in log) <= 1
 
 
+def test_a_password_that_changes_between_rounds_locks_nobody_out(lab_bmc: Any) -> None:
+    """As a rotation does it: the new password is set, and the account's sessions are ended."""
+    accounts, sessions = lab_bmc.machine.bmc.accounts, lab_bmc.bmc.sessions
+    account = accounts.find(lab_bmc.machine.config.bmc_username)
+    entry = lab_bmc.entry()
+
+    def rotate() -> None:
+        lab_bmc.until(lambda: bool(sessions.list()))
+        time.sleep(0.5)
+
+        def change() -> None:
+            account.password = "Another-Secret.16"
+            sessions.clear()
+
+        lab_bmc._loop.call(change)
+
+    rotation = threading.Thread(target=rotate)
+    rotation.start()
+    answer = read_metrics([entry], rounds=8, interval=0.4)
+    rotation.join()
+    counts = answer["counts"]
+    assert counts["read"] >= 1 and counts["read"] + counts["failed"] == 8
+    (failure,) = answer["failures"]
+    assert (failure["failed"], failure["error"]["code"]) == (counts["failed"], "authentication_failed")
+    assert account.failures <= 1 and not accounts.locked(account)
+    assert read_metrics([{**entry, "password": "Another-Secret.16"}])["counts"]["read"] == 1, "and the next run goes on"
+
+
 def test_a_round_in_which_a_bmc_fails_is_followed_by_one_in_which_it_answers(lab_bmc: Any) -> None:
     lab_bmc.fault("drop", "GET */MetricReports/*", count=3)  # all tries of one read
     answer = read_metrics([lab_bmc.entry()], rounds=2, interval=1.0)

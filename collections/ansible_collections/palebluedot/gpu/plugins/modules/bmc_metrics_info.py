@@ -122,6 +122,8 @@ options:
   rounds:
     description:
       - How many times to read. Sessions on the BMCs are kept between rounds, and ended after the last.
+      - A BMC that refuses the password fails in all further rounds without being asked again, which would lock the
+        account.
     type: int
     default: 1
   interval:

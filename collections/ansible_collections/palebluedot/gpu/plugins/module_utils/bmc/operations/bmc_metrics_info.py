@@ -17,7 +17,11 @@ from typing import Any
 
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.base import Bmc, GpuMetrics, Metrics
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.connect import open_bmc
-from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import InvalidInput, PaleBlueDotError
+from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import (
+    AuthenticationError,
+    InvalidInput,
+    PaleBlueDotError,
+)
 from ansible_collections.palebluedot.gpu.plugins.module_utils.service.client import ServiceClient
 from ansible_collections.palebluedot.gpu.plugins.module_utils.service.credentials import client_from
 
@@ -46,6 +50,10 @@ class Target:
     def read(self) -> None:
         """Read once; a failure is kept and costs this BMC its session, nothing else."""
         self.reading = self.metrics = None
+        if self.problem is not None and self.problem.code == AuthenticationError.code:
+            # the same password again only brings the account's lockout nearer; the next run has the new one
+            self.failed += 1
+            return
         try:
             if self.bmc is None:
                 self.bmc = open_bmc(self.entry, prefix="")
