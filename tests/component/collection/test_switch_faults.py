@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 from ansible_collections.palebluedot.gpu.plugins.module_utils import errors
+from ansible_collections.palebluedot.gpu.plugins.module_utils.switch import port as switch_port
 from ansible_collections.palebluedot.gpu.plugins.module_utils.switch.dialects import DIALECTS
 from ansible_collections.palebluedot.gpu.plugins.module_utils.switch.dialects.base import PortVlans
 from ansible_collections.palebluedot.gpu.plugins.module_utils.switch.gnmi import Session
 from ansible_collections.palebluedot.gpu.plugins.module_utils.switch.port import run
+from ansible_collections.palebluedot.gpu.plugins.module_utils.waiting import Waiter
 
 from tests.component.collection.leaf import MAC, Leaf
 
@@ -201,6 +203,28 @@ def test_a_commit_that_takes_too_long_is_put_back(leaf: Leaf) -> None:
     assert caught.value.code == "port_not_moved"
     assert leaf.switch.ports[leaf.first].access_vlan == 666
     assert 1207 not in leaf.switch.vlans
+
+
+def test_a_neighbour_that_is_heard_at_the_deadline_leaves_the_commit_its_time(
+    leaf: Leaf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if leaf.dialect == "srlinux":
+        pytest.skip("SR Linux has one tree: what is committed is what is shown")
+
+    class Patience(Waiter):
+        def pause(self, at_least: float = 0.0, *, whole: bool = False) -> bool:
+            if not leaf.faults.standing("*", "gnmi", "lldp_silent"):
+                return super().pause(at_least, whole=whole)
+            time.sleep(self.left)
+            leaf.faults.clear()
+            leaf.fault(match="Set *", kind="slow", value=1.0, count=1)
+            return True
+
+    monkeypatch.setattr(switch_port, "Waiter", Patience)
+    leaf.fault(kind="lldp_silent")
+    assert run(leaf.params(wait_timeout=1), False)["changed"]
+    assert leaf.vlan() == 1207
+    assert leaf.writes() == ["vlan.create", "port.set"]
 
 
 def test_a_vlan_that_others_have_come_into_is_not_taken_away_with_ours(leaf: Leaf) -> None:

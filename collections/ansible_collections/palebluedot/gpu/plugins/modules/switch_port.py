@@ -49,7 +49,8 @@ options:
     default: true
   wait_timeout:
     description:
-      - Seconds in which the neighbour must be heard, and in which the port must have moved.
+      - Seconds in which the neighbour must be heard, and in which the port must have moved. A port that was written to
+        has at least O(switch_timeout) for its move, however long the neighbour was waited for.
     type: int
     default: 60
 extends_documentation_fragment:

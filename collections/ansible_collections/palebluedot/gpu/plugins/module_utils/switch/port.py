@@ -226,11 +226,13 @@ class Move:
         """Read until the port is there: neither the answer to a Set nor the configuration says that it is."""
         if self.before is None:
             raise AssertionError("the port was not looked at")
+        # however long the neighbour was waited for: a commit has its time, or a move that is right is taken back
+        patience = Waiter(max(self.waiter.left, opened.seconds), first_pause_s=0.2, longest_pause_s=2.0)
         while True:
             try:
                 (port,) = opened.read(self.dialect.port_state(self.interface))
             except PaleBlueDotError as silence:
-                if isinstance(silence, _PASSING) and self.waiter.pause():
+                if isinstance(silence, _PASSING) and patience.pause():
                     continue
                 told = "the switch took the change" if undo else f"{self.interface} is configured for VLAN {self.vlan}"
                 silence.message += f"; {told}, and what {self.interface} is in now is not known"
@@ -238,13 +240,13 @@ class Move:
                 raise
             if port == self.wanted:
                 return
-            if not self.waiter.pause():
+            if not patience.pause():
                 break
         problem = PaleBlueDotError(
             f"{self.interface} is not in VLAN {self.vlan} {although}",
             code="port_not_moved",
             host=self.address,
-            tried=f"{'Set, then ' if undo else ''}Get of {self.interface} for {self.waiter.waited:.0f} s",
+            tried=f"{'Set, then ' if undo else ''}Get of {self.interface} for {patience.waited:.0f} s",
             answer=(port or PortVlans(ACCESS)).said(),
             next="Look at the switch's log: another system may write to this port.",
             retryable=True,
