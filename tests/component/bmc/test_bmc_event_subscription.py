@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.base import AnswerLost
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.operations import bmc_event_subscription as events
 from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import (
     Conflict,
@@ -178,6 +179,39 @@ def test_an_answer_that_was_lost_is_looked_up(start_replay: Any) -> None:
     service.refuse = Reply(0)  # carried out, and then silence
     done = service.set()
     assert done["changed"] and done["subscription"]["uri"] == f"{LIST}/1" and len(service.bodies) == 1
+
+
+def test_another_subscription_of_the_listener_is_not_taken_for_the_one_that_was_lost(start_lab: Any) -> None:
+    bmc = start_lab("ami")
+
+    def subscribe(context: str) -> dict[str, Any]:
+        wanted = {"state": "present", "destination": HERE, "context": context, "protocol": "Redfish"}
+        return events.run(bmc.params(**wanted), False)
+
+    subscribe("events")
+    bmc.fault("drop", "POST *Subscriptions", count=1)
+    with pytest.raises(AnswerLost) as caught:
+        subscribe("metrics")
+    assert caught.value.retryable, "whoever tries again looks first"
+    bmc.fault("drop_after", "POST *Subscriptions", count=1)
+    done = subscribe("metrics")
+    assert done["changed"] and done["subscription"]["context"] == "metrics" and done["held"] == 2
+    assert not subscribe("metrics")["changed"]
+
+
+def test_the_one_that_was_replaced_is_not_taken_for_the_one_that_was_lost(start_replay: Any) -> None:
+    service = Service(start_replay, EventFormatTypes=["Event", "MetricReport"])
+    service.set()
+
+    def lossy(asked: Asked) -> Reply | None:
+        if asked.method == "DELETE":
+            return Reply(204)  # and it is still shown
+        return Reply(0) if asked.path == LIST and asked.method == "POST" else service.respond(asked)
+
+    service.bmc.respond = lossy
+    with pytest.raises(AnswerLost):
+        service.set(event_types=["MetricReport"])
+    assert list(service.held) == [f"{LIST}/1"]
 
 
 def test_a_bmc_that_shows_no_context_is_judged_by_the_destination(start_replay: Any) -> None:

@@ -23,6 +23,12 @@ class Subscription:
     format: str | None
     event_types: list[str] | None
 
+    def is_same(self, wanted: Subscription) -> bool:
+        """By destination and context; a BMC that shows no context is judged by the destination."""
+        if self.destination.rstrip("/") != wanted.destination.rstrip("/"):
+            return False
+        return self.context in (None, wanted.context)
+
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 

@@ -19,7 +19,7 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     with open_bmc(params) as bmc:
         events = bmc.facet(redfish=RedfishEventSubscriptions)
         existing = events.list()
-        own = [one for one in existing if _is_same(one, wanted)]
+        own = [one for one in existing if one.is_same(wanted)]
         kept: Subscription | None = None
         body: dict[str, Any] = {}
         if params["state"] == "present":
@@ -68,13 +68,6 @@ def _wanted(params: dict[str, Any]) -> Subscription:
     return Subscription(
         None, destination, params["context"], params["protocol"], None, sorted(set(types)) if types else None
     )
-
-
-def _is_same(one: Subscription, wanted: Subscription) -> bool:
-    """By destination and context; a BMC that shows no context is judged by the destination."""
-    if one.destination.rstrip("/") != wanted.destination.rstrip("/"):
-        return False
-    return one.context in (None, wanted.context)
 
 
 def _fits(one: Subscription, wanted: Subscription) -> bool:

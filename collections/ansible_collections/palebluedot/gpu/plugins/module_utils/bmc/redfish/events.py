@@ -141,16 +141,18 @@ class RedfishEventSubscriptions(EventSubscriptions):
         if http_headers:
             sent["HttpHeaders"] = [{name: value} for name, value in http_headers.items()]
         location: str | None = None
+        lost: AnswerLost | None = None
         try:
             answer = self._bmc.transport.post(path, sent, self._bmc.deadline())
             location = answer.location or text(answer.body.get("@odata.id"))
-        except AnswerLost:
-            pass  # looked up below
+        except AnswerLost as problem:
+            problem.retryable = True  # whoever tries again looks at what is there first
+            lost = problem
         except PaleBlueDotError as problem:
             raise self._explained(problem, http_headers) from problem
         found = self._read_back(location, body)
         if found is None:
-            raise BadAnswer(
+            raise lost or BadAnswer(
                 "the BMC accepted the subscription and does not show it",
                 code="not_applied",
                 host=self._bmc.host,
@@ -165,7 +167,13 @@ class RedfishEventSubscriptions(EventSubscriptions):
             made = self._bmc.transport.get_optional(location, self._bmc.deadline())
             if made is not None and text(made.get("Destination")) is not None:
                 return _subscription(location, made)
-        return next((one for one in self.list() if one.destination == body["Destination"]), None)
+        wanted = _subscription("", dict(body))
+
+        def is_it(one: Subscription) -> bool:
+            # one of another format was to be replaced, and is still there for a moment
+            return one.is_same(wanted) and (None in (one.format, wanted.format) or one.format == wanted.format)
+
+        return next((one for one in self.list() if is_it(one)), None)
 
     def _explained(self, problem: PaleBlueDotError, http_headers: Mapping[str, str]) -> PaleBlueDotError:
         """The refusals that have a reason of their own; no header's value goes into an error."""
