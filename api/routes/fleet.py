@@ -55,7 +55,7 @@ def set_freeze(session: Session, body: dict[str, Any]) -> Any:
 @blp.response(200, StoredSchema)
 def store_telemetry(session: Session, body: dict[str, Any]) -> Any:
     """Store figures of servers and GPUs; those of machines nobody registered, or nobody watches now, are left out."""
-    stored = telemetry.store(session, current_actor(), body["points"])
+    stored = telemetry.store(session, current_actor(), body["points"], body.get("sent_at"))
     return {"stored": stored, "unasked": telemetry.unasked(session, body["asked"]) if "asked" in body else None}
 
 

@@ -45,6 +45,9 @@ class PointSchema(Request):
 
 class TelemetrySchema(Request):
     points = fields.List(fields.Nested(PointSchema), required=True, validate=validate.Length(max=MOST_POINTS))
+    sent_at = Moment(
+        metadata={"description": "The sender's now, RFC 3339: by it timestamps are moved to the service's clock."}
+    )
     asked = fields.List(
         text("The name of a server."),
         validate=validate.Length(max=MOST_POINTS),

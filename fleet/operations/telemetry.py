@@ -34,18 +34,21 @@ FIGURES = (
 FRESH = timedelta(minutes=5)
 # a BMC's or collector's clock may be ahead by this much
 CLOCK_SLACK = timedelta(minutes=5)
+# a figure is taken for no older than this
+OLDEST = timedelta(days=3650)
 TEMPERATURE = "gpu_temperature"
 OFF = "Off"  # in Redfish's words
 
 
-def store(session: Session, actor: Actor, points: list[dict[str, Any]]) -> int:
+def store(session: Session, actor: Actor, points: list[dict[str, Any]], sent_at: datetime | None = None) -> int:
     """Store samples in bulk; returns how many.
 
     A point is `{server, gpu, timestamp, …}` with figures of FIGURES and `power_state`: `server` by name or id; `gpu` by
     the BMC's slot name, serial number or id, null for the server itself; `timestamp` RFC 3339 (default: now). Figures
     that are null stay null. A point without any figure, of an unknown server or GPU, is left out: one machine nobody
-    registered must not cost the figures of the fleet. So is one of a server in whose state nobody watches it. Raises
-    Invalid for a point that is none.
+    registered must not cost the figures of the fleet. So is one of a server in whose state nobody watches it. With
+    `sent_at`, the sender's now, its timestamps are moved to this clock: one that is minutes behind would have figures
+    that are never fresh, and a hot GPU would raise no alert. Raises Invalid for a point that is none.
     """
     actor.require(*STAFF)
     if actor.workflow_id is not None:
@@ -69,7 +72,7 @@ def store(session: Session, actor: Actor, points: list[dict[str, Any]]) -> int:
             continue
         if known.status not in states.WATCHED or all(value is None for value in figures.values()):
             continue
-        stamp = _timestamp(point.get("timestamp"), moment, index)
+        stamp = _timestamp(point.get("timestamp"), moment, sent_at or moment, index)
         rows.append({"server_id": known.id, "gpu_id": gpu_id, "timestamp": stamp, **figures})
     if skipped:
         log.warning("telemetry_of_unknown", count=len(skipped), first=sorted(skipped)[:5])
@@ -119,7 +122,7 @@ def _power_state(value: Any, index: int) -> str | None:
     raise Invalid(f"points[{index}].power_state is none: {value!r}", code="invalid_point", next="unknown is null")
 
 
-def _timestamp(value: Any, moment: datetime, index: int) -> datetime:
+def _timestamp(value: Any, moment: datetime, senders: datetime, index: int) -> datetime:
     if value is None:
         return moment
     try:
@@ -129,7 +132,8 @@ def _timestamp(value: Any, moment: datetime, index: int) -> datetime:
     if stamp.tzinfo is None:
         stamp = stamp.replace(tzinfo=UTC)
     # somebody's clock is ahead: such a figure would be the latest for ever
-    return min(stamp.astimezone(UTC), moment + CLOCK_SLACK)
+    age = max(senders - stamp, -CLOCK_SLACK)
+    return moment - min(age, OLDEST)
 
 
 @dataclass(frozen=True, slots=True)

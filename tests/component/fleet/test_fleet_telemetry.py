@@ -104,6 +104,26 @@ def test_a_clock_that_is_ahead_does_not_make_the_latest_figure_for_ever(fleet: S
         assert kept <= clock.now(session) + timedelta(minutes=5)
 
 
+@pytest.mark.parametrize("minutes", [-6, 6, 60 * 24 * 400])
+def test_a_collector_whose_clock_is_wrong_raises_alerts_all_the_same(fleet: Site, minutes: int) -> None:
+    """Its figures are as old as it says they are by its own clock."""
+    with fleet.database.transaction() as session:
+        theirs = clock.now(session) + timedelta(minutes=minutes)
+        hot = {**point(temperature=99.0), "timestamp": theirs.isoformat()}
+        telemetry.store(session, SYSTEM, [hot], theirs)
+    assert evaluate(fleet) == Evaluated(1, 1, 0)
+    with fleet.database.reading() as session:
+        age = clock.now(session) - session.scalars(select(MonitoringData.timestamp)).one()
+        assert timedelta(0) <= age < timedelta(minutes=2)
+
+
+@pytest.mark.parametrize("stamp", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"])
+@pytest.mark.parametrize("sent_at", [datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)])
+def test_the_ends_of_the_calendar_are_times_too(fleet: Site, stamp: str, sent_at: datetime) -> None:
+    with fleet.database.transaction() as session:
+        assert telemetry.store(session, SYSTEM, [{**point(temperature=60.0), "timestamp": stamp}], sent_at) == 1
+
+
 def test_a_throttling_gpu_raises_one_alert_that_ends_with_the_heat(fleet: Site) -> None:
     store(fleet, point(temperature=60.0, margin_celsius=0.0), point("GPU_SXM_2", temperature=60.0, margin_celsius=20.0))
     assert evaluate(fleet) == Evaluated(1, 1, 0)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -241,7 +242,10 @@ class ServiceClient(Connection):
     def store_telemetry(self, points: list[Json], asked: list[str] | None = None) -> Json:
         """Store points: ``stored``. With ``asked``, the servers whose BMCs were asked, the service answers how many
         more it wants watched: ``unasked``."""
-        body: Json = {"points": points} if asked is None else {"points": points, "asked": asked}
+        # the service moves the points' times to its own clock by what this machine's says now
+        body: Json = {"points": points, "sent_at": datetime.now(UTC).isoformat()}
+        if asked is not None:
+            body["asked"] = asked
         answer: Json = self.request("POST", f"{BASE}/telemetry", body=body, idempotent=True)
         return answer
 
