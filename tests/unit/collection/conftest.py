@@ -17,7 +17,8 @@ from ansible_collections.palebluedot.gpu.plugins.module_utils.service.client imp
 class Exchange:
     """One expected request and its answer.
 
-    ``status`` None drops the connection instead of answering, ``broken_off`` after so many bytes of the answer's body.
+    ``status`` None drops the connection instead of answering, ``broken_off`` after so many bytes of the answer's body,
+    or, below 0, within its head.
     """
 
     method: str
@@ -98,9 +99,12 @@ def _handler(talk: Conversation) -> type[BaseHTTPRequestHandler]:
             self.send_response(exchange.status)
             for name, value in exchange.headers.items():
                 self.send_header(name, value)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content[: exchange.broken_off])
+            if exchange.broken_off is not None and exchange.broken_off < 0:
+                self.flush_headers()
+            else:
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content[: exchange.broken_off])
             if exchange.broken_off is not None:
                 self.close_connection = True
 

@@ -213,6 +213,8 @@ class Connection:
                 raise http.client.HTTPException(f"answer of more than {_LARGEST_ANSWER} bytes")
         if response.length:  # what http.client itself is silent about when the answer is read piece by piece
             raise http.client.IncompleteRead(bytes(received), response.length)
+        if not received and _breaks_off_in_its_head(response):
+            raise http.client.IncompleteRead(b"")
         if response.will_close:
             self.close()
         return response.status, response.headers, bytes(received)
@@ -331,6 +333,14 @@ def _says_something(sock: socket.socket) -> bool:
     poll = select.poll()
     poll.register(sock, select.POLLIN)
     return bool(poll.poll(0))
+
+
+def _breaks_off_in_its_head(response: http.client.HTTPResponse) -> bool:
+    """Whether a success without a body neither has a length nor says that its end is the connection's: for
+    ``http.client`` a head ends where the connection does."""
+    if not 200 <= response.status < 300 or response.length is not None or response.chunked or response.version < 11:
+        return False
+    return (response.getheader("Connection") or "").lower() != "close"
 
 
 def _remaining(deadline: float) -> float:
