@@ -176,7 +176,9 @@ def test_what_somebody_else_keeps_hands_off_for_stays(site: Site, tmp_path: Path
         )
         site.until(lambda: machine(site, "gpu-002")["power"] == "Off")
         site.client.set_server_flags("gpu-001", loan)
+    with pytest.raises(AssertionError, match=r"hands are off this server: on loan to the vendor"):
         switched_off.result()
+    assert machine(site)["power"] == "On"
     assert site.hands_off() == {"gpu-001": "on loan to the vendor"}
 
     late = tmp_path / "late.yml"
@@ -197,6 +199,27 @@ def test_what_somebody_else_keeps_hands_off_for_stays(site: Site, tmp_path: Path
     assert site.hands_off() == {"gpu-001": "on loan to the vendor"}
     site.client.set_server_flags("gpu-001", {"hands_off": False, "reason": None})
     site.playbook(os.path.relpath(late, ROOT / "playbooks"))
+    assert site.hands_off() == {}
+
+
+@pytest.mark.parametrize("state", ["on", "off"])
+def test_a_fleet_that_is_frozen_while_a_server_waits_for_its_turn(site: Site, state: str) -> None:
+    """Nobody gets the server meanwhile either, not even one that is to be switched on."""
+    was = "Off" if state == "on" else "On"
+    site.playbook("power.yml", "-e", "target=all", "-e", f"state={was.lower()}")
+    with ThreadPoolExecutor(1) as pool:
+        switched = pool.submit(
+            site.playbook, "power.yml", "-e", "target=all", "-e", f"state={state}", "-e", "stagger_s=20"
+        )
+        site.until(lambda: machine(site, "gpu-002")["power"].lower() == state)
+        site.until(lambda: list(site.hands_off()) == ["gpu-001"])
+        site.client.set_freeze(True, "maintenance of the power feed")
+    try:
+        with pytest.raises(AssertionError, match="gpu-001 may not be touched: the fleet is frozen"):
+            switched.result()
+    finally:
+        site.client.set_freeze(False)
+    assert machine(site)["power"] == was
     assert site.hands_off() == {}
 
 
