@@ -123,7 +123,7 @@ class FlagsSchema(Request):
     owner = text(
         "How the caller's own reasons begin: a flag that is set for a reason that begins otherwise stays as it is, "
         "and the answer is 409 `hands_off_held`. Without it any flag is replaced, which automation may not do.",
-        length=64,
+        length=1024,
         allow_none=True,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
@@ -135,11 +136,17 @@ def test_discovering_again_changes_nothing(site: Site) -> None:
     assert all(len(server["gpus"]) == 8 for server in site.client.servers())
 
 
+@pytest.fixture
+def racks(site: Site) -> None:
+    """The last server by name is in the first rack."""
+    racks = [{"name": "gpu-001", "rack": "r02"}, {"name": "gpu-002", "rack": "r01"}]
+    site.client.request("POST", "/api/v1/servers", body={"servers": racks})
+
+
+@pytest.mark.usefixtures("racks")
 @pytest.mark.parametrize("forks", ["1", "5"])
 def test_racks_are_switched_one_after_the_other(site: Site, forks: str) -> None:
     """Also where there are more servers than forks, and those that come first are of the last rack."""
-    racks = [{"name": "gpu-001", "rack": "r02"}, {"name": "gpu-002", "rack": "r01"}]
-    site.client.request("POST", "/api/v1/servers", body={"servers": racks})
     site.playbook("power.yml", "-e", "target=all", "-e", "state=off")
     before = site.mark()
     site.playbook(
@@ -152,12 +159,13 @@ def test_racks_are_switched_one_after_the_other(site: Site, forks: str) -> None:
     site.playbook("power.yml", "-e", "target=all", "-e", "state=off")
 
 
+@pytest.mark.usefixtures("racks")
 def test_nobody_gets_a_server_that_waits_for_its_turn_to_be_switched_off(site: Site) -> None:
     site.playbook("power.yml", "-e", "target=all", "-e", "state=on")
     switched_off = ("power.yml", "-e", "target=all", "-e", "state=off")
     site.killed(*switched_off, "-e", "stagger_s=100", when=lambda: machine(site, "gpu-002")["power"] == "Off")
     assert machine(site)["power"] == "On", "its turn had not come"
-    assert site.hands_off()["gpu-001"] == "power.yml switches it"
+    assert re.fullmatch(r"power\.yml \(\S+:\d+:\S+\) switches it", site.hands_off()["gpu-001"])
     assert site.user.gpus_available()["items"] == []
     # what was killed is run again, and gives them back
     site.playbook(*switched_off)
@@ -166,6 +174,7 @@ def test_nobody_gets_a_server_that_waits_for_its_turn_to_be_switched_off(site: S
     assert "changed=0" in site.playbook(*switched_off).stdout
 
 
+@pytest.mark.usefixtures("racks")
 def test_what_somebody_else_keeps_hands_off_for_stays(site: Site, tmp_path: Path) -> None:
     """Set while a playbook waits for a server's turn, and set between its look at the server and its own flag."""
     loan = {"hands_off": True, "reason": "on loan to the vendor"}
@@ -186,7 +195,9 @@ def test_what_somebody_else_keeps_hands_off_for_stays(site: Site, tmp_path: Path
 - hosts: gpu-001
   gather_facts: false
   vars:
-    take_why: power.yml switches it
+    take_by: power.yml
+    take_as: power.yml (here:1:x)
+    take_why: switches it
     may_touch_server: {{server: {{hands_off: false, state: available}}}}
   tasks:
     - block:
@@ -202,6 +213,37 @@ def test_what_somebody_else_keeps_hands_off_for_stays(site: Site, tmp_path: Path
     assert site.hands_off() == {}
 
 
+@pytest.mark.usefixtures("racks")
+def test_two_runs_of_one_playbook_keep_hands_off_what_the_other_has_taken(site: Site) -> None:
+    site.playbook("power.yml", "-e", "target=all", "-e", "state=on")
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(site.playbook, "power.yml", "-e", "target=all", "-e", "state=off", "-e", "stagger_s=40")
+        site.until(lambda: machine(site, "gpu-002")["power"] == "Off")
+        (taken,) = site.until(lambda: len(site.hands_off()) == 1 and site.hands_off().items())
+        second = site.playbook("power.yml", "-e", "target=gpu-001", "-e", "state=reset", check=False)
+        assert machine(site)["power"] == "On", "the turn of the first has not come yet"
+        assert dict([taken]) == site.hands_off()
+        first.result()
+    assert second.returncode != 0
+    assert f"hands are off this server: {taken[1]}. Wait for that run" in " ".join(second.stdout.split())
+    assert machine(site)["power"] == "Off"
+    assert site.hands_off() == {}
+
+
+def test_a_run_of_another_machine_is_taken_over_when_told_so(site: Site) -> None:
+    """Whether it still lives cannot be seen from here."""
+    lost = {"hands_off": True, "reason": "power.yml (elsewhere:1:2.3.4) switches it", "owner": "power.yml"}
+    site.client.set_server_flags("gpu-001", lost)
+    again = ("power.yml", "-e", "target=gpu-001", "-e", "state=on")
+    done = site.playbook(*again, check=False)
+    assert done.returncode != 0 and "takeover=true" in done.stdout
+    assert site.hands_off() == {"gpu-001": lost["reason"]}
+    site.playbook(*again, "-e", "takeover=true")
+    assert machine(site)["power"] == "On"
+    assert site.hands_off() == {}
+
+
+@pytest.mark.usefixtures("racks")
 @pytest.mark.parametrize("state", ["on", "off"])
 def test_a_fleet_that_is_frozen_while_a_server_waits_for_its_turn(site: Site, state: str) -> None:
     """Nobody gets the server meanwhile either, not even one that is to be switched on."""

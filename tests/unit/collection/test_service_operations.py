@@ -488,6 +488,27 @@ def test_flags_are_set_once(talk: Any) -> None:
     assert not server.run(talk.params(name="gpu-01", state="present", flags=flags), False)["changed"]
 
 
+def test_what_a_run_keeps_hands_off_for_is_known_to_be_left_behind(talk: Any) -> None:
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    gone = str(claimant.claimant_of(process.pid)).removeprefix("external:")
+    process.kill()
+    process.wait()
+    alive = str(claimant.claimant_of(os.getpid())).removeprefix("external:")
+    for reason, at_work in {
+        f"power.yml ({alive}) switches it": True,
+        "power.yml (elsewhere:1:2.3.4) switches it": True,
+        "power.yml (awx-17) switches it": True,
+        f"power.yml ({gone}) switches it": False,
+        "power.yml (here:1:x) switches it": False,
+        "configure.yml was broken off: (here) it did not come back": False,
+    }.items():
+        held = {**SERVER, "hands_off": True, "hands_off_reason": reason}
+        talk.expect("GET", f"{V1}/servers/gpu-01", answer=held)
+        thawed(talk)
+        seen = server.run(talk.params(name="gpu-01", state="present", claimant="external:here:1:x"), False)
+        assert (seen["server"]["hands_off_at_work"], seen["run"]) == (at_work, "here:1:x"), reason
+
+
 def test_a_server_is_taken_out_for_maintenance_once(talk: Any) -> None:
     wanted = {"name": "gpu-01", "state": "maintenance", "reason": "fan 3"}
     out = {**SERVER, "state": "maintenance", "state_reason": "fan 3"}

@@ -16,5 +16,5 @@ class ActionModule(InWorkerAction):
     """See plugin_utils/inworker.py."""
 
     def own_defaults(self, module: str) -> dict[str, Any]:
-        """A claim is held by this ansible-playbook, which is the parent of its workers."""
-        return {"claimant": str(claimant_of(os.getppid()))} if module == "allocation" else {}
+        """Claims and flags are held by this ansible-playbook, which is the parent of its workers."""
+        return {"claimant": str(claimant_of(os.getppid()))} if module in ("allocation", "server") else {}

@@ -60,6 +60,10 @@ options:
             with C(hands_off_held) and the flag stays as it is.
           - Without it any flag is replaced, for which the token's account needs the role operator or admin.
         type: str
+  claimant:
+    description:
+      - Which run this is. The default says which C(ansible-playbook) of which machine.
+    type: str
 extends_documentation_fragment:
   - palebluedot.gpu.service
   - palebluedot.gpu.attributes
@@ -92,9 +96,16 @@ RETURN = r"""
 server:
   description:
     - The record, as C(GET /api/v1/servers/<name>) gives it, with C(fleet_frozen) and C(freeze_reason) of the fleet.
+    - C(hands_off_at_work) says whether hands are off it for a run, named in the reason as in C(power.yml (RUN) switches
+      it), that is another one than this and not known to be gone.
   returned: success
   type: dict
   sample: {"name": "gpu-07", "state": "available", "hands_off": false, "fleet_frozen": false}
+run:
+  description: How this run names itself in the reasons of flags, O(claimant) without what comes before the first colon.
+  returned: success
+  type: str
+  sample: "ops-01:4711:98765.1f2e3d4c.4026531836"
 workflow_id:
   description: The cleaning that was started; null otherwise.
   returned: success
@@ -124,6 +135,7 @@ SPEC = {
                 "owner": {"type": "str"},
             },
         },
+        "claimant": {"type": "str"},
         **options.service(),
     },
     "required_if": [["state", "maintenance", ["reason"]]],

@@ -4,8 +4,11 @@
 
 from __future__ import annotations
 
+import os
+import re
 from typing import Any
 
+from ansible_collections.palebluedot.gpu.plugins.module_utils.service import claimant as claimants
 from ansible_collections.palebluedot.gpu.plugins.module_utils.service.client import ServiceClient
 from ansible_collections.palebluedot.gpu.plugins.module_utils.service.credentials import client_from
 
@@ -15,10 +18,14 @@ Json = dict[str, Any]
 _RESTLESS = frozenset({"updated_at", "state_since"})
 # Facts of ``bmc_info`` that the record keeps under another name.
 _RENAMED = {"protocol": "bmc_protocol"}
+# How the playbooks say which of their runs keeps hands off a server: "power.yml (<run>) switches it".
+_RUN = re.compile(r"\S+ \(([^\s()]+)\) ")
+_EXTERNAL = "external:"
 
 
 def run(params: Json, check_mode: bool) -> Json:
-    """Operation of ``server``: ``changed``, ``diff``, ``server``, ``workflow_id``."""
+    """Operation of ``server``: ``changed``, ``diff``, ``server``, ``run``, ``workflow_id``."""
+    me = (params.get("claimant") or str(claimants.claimant_of(os.getppid()))).removeprefix(_EXTERNAL)
     with client_from(params) as client:
         before = client.server(params["name"])
         if check_mode:
@@ -35,9 +42,24 @@ def run(params: Json, check_mode: bool) -> Json:
             "before": {name: before.get(name) for name in changed},
             "after": {name: after.get(name) for name in changed},
         },
-        "server": {**after, "fleet_frozen": freeze["frozen"], "freeze_reason": freeze.get("reason")},
+        "server": {
+            **after,
+            "hands_off_at_work": _at_work(after.get("hands_off_reason"), me),
+            "fleet_frozen": freeze["frozen"],
+            "freeze_reason": freeze.get("reason"),
+        },
+        "run": me,
         "workflow_id": workflow_id,
     }
+
+
+def _at_work(reason: str | None, me: str) -> bool:
+    """Whether the reason names a run other than this one that is not known to be gone."""
+    named = _RUN.match(reason or "")
+    if named is None or named[1] == me:
+        return False
+    other = claimants.parse(_EXTERNAL + named[1])
+    return other is None or not claimants.is_gone(other)
 
 
 def _apply(client: ServiceClient, before: Json, params: Json) -> tuple[Json, str | None]:
