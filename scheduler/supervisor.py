@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 _POLL_S = 1.0  # how often the watch looks at parent and clock when nothing happens
 _READ_S = 0.5  # ansible-runner's wait for output; bounds nothing but how often it looks at its child
 _FLUSH_S = 5.0  # for the last events
+_SAYS = "ansible.builtin.debug"  # the task by which a playbook speaks to people
 _SURRENDER_S = 10.0  # for saying how it ended, at least; longer while the claim lasts
 
 
@@ -224,9 +225,14 @@ class Supervisor:
             return self._record
 
     def _store_events(self, rows: list[Row]) -> None:
-        if self._connect is not None:
-            self._forked.wait()
-            self._open_record().store_events(rows)
+        if self._connect is None:
+            # the log is all that ever hears of a job without a workflow: such as which BMCs did not answer
+            for row in rows:
+                if row["event"] == "runner_on_ok" and row["data"].get("task_action") == _SAYS:
+                    log.info("job %s: %s: %s", self.job.id, self.job.playbook, row["data"].get("stdout"))
+            return
+        self._forked.wait()
+        self._open_record().store_events(rows)
 
     # -- the end
 
@@ -262,7 +268,6 @@ class Supervisor:
         if self._connect is None:
             self.surrendered = True
             if error is not None and outcome is not Outcome.STOPPED:
-                # the log is all that ever hears of a job without a workflow
                 masked = self._mask.value(error)
                 log.error(
                     "job %s: %s has %s: %s", self.job.id, self.job.playbook, outcome, masked["message"],

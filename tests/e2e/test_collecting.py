@@ -31,4 +31,6 @@ def test_the_scheduler_collects_and_a_server_that_comes_later_does_not_wait_for_
     site.playbook("discover.yml", "-e", "target=gpu-002")
     site.playbook("power.yml", "-e", "target=gpu-002", "-e", "state=on")
     site.until(lambda: newest(site, "gpu-002"), 8 * ROUND_S, lambda: "the run did not end for it")
+    said = "".join(path.read_text() for path in site.stage.logs.glob("*.log"))
+    assert "'unasked': 1" in said, "what a run has read, and who did not answer, is in the service's log"
     site.until(lambda: (at := newest(site, "gpu-001")) and at > again, 30)

@@ -58,12 +58,14 @@ def test_a_playbook_that_does_not_parse_fails_with_what_ansible_said(make_job: M
     assert "YAML" in error["answer"]
 
 
-def test_a_job_without_a_workflow_says_in_the_log_how_it_failed(
-    make_job: MakeJob, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_job_without_a_workflow_speaks_in_the_log(make_job: MakeJob, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "scheduler")
     alone = {"workflow_id": None, "token": "on fire"}
-    assert Supervisor(make_job("good", **alone), None).run() is Outcome.SUCCEEDED
-    assert not caplog.records
+    good = make_job("good", extravars={"attempt": "7 on fire"}, **alone)
+    assert Supervisor(good, None).run() is Outcome.SUCCEEDED
+    (line,) = caplog.records
+    assert line.levelname == "INFO" and "attempt 7 ********" in line.getMessage()
+    caplog.clear()
     assert Supervisor(make_job("bad", **alone), None).run() is Outcome.FAILED
     (line,) = caplog.records
     assert line.levelname == "ERROR" and "bad.yml has failed: task 'break' failed" in line.getMessage()
