@@ -32,6 +32,8 @@ def questions(template: dict[str, Any]) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("template", PLAY["vars"]["job_templates"], ids=lambda template: template["playbook"])
 def test_a_playbook_takes_what_its_survey_asks(template: dict[str, Any]) -> None:
     playbook = (ROOT / template["playbook"]).read_text()
+    included = re.findall(r"include_tasks: (tasks/\S+)", playbook)
+    playbook += "".join((ROOT / "playbooks" / name).read_text() for name in included)
     for question in questions(template):
         name = question["variable"]
         assert re.search(rf"{{{{[^}}]*\b{name}\b", playbook), f"{name} is asked for and not used"
