@@ -709,6 +709,15 @@ def test_a_vault_that_gives_nothing(
     assert "s3cret" not in told and "t0ken" not in told
 
 
+def test_a_path_that_vault_keeps_shut_is_no_failure_of_the_others(vault: Any) -> None:
+    vault.expect("GET", SECRET, 403, {"errors": ["permission denied"]})
+    vault.expect("GET", "/v1/kv/data/bmc/gpu-02", answer={"data": {"data": {"username": "u", "password": "p4ss"}}})
+    params = {"bmcs": [{"credential": "vault:kv/bmc/gpu-01"}, {"credential": "vault:kv/bmc/gpu-02"}]}
+    assert credentials.resolve_credentials(params) == {"p4ss"}
+    assert params["bmcs"][0][credentials.PROBLEM]["code"] == "authentication_failed"  # type: ignore[index]
+    assert params["bmcs"][1]["password"] == "p4ss"
+
+
 def test_a_vault_that_nobody_named(vault: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     for reference, code in (("vault:kv", "credential_reference_unknown"), ("vault:", "credential_reference_unknown")):
         with pytest.raises(errors.InvalidInput) as caught:

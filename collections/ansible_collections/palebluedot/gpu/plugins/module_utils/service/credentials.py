@@ -18,6 +18,7 @@ from collections.abc import Iterator, MutableMapping
 from typing import Any, NamedTuple
 
 from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import (
+    AuthenticationError,
     Conflict,
     InvalidInput,
     NotFound,
@@ -159,7 +160,9 @@ def _resolved(reference: str, client: ServiceClient | None) -> Credential | Pale
     try:
         return resolve(reference, client)
     except PaleBlueDotError as problem:
-        if isinstance(problem, NotFound | InvalidInput | Conflict) or problem.code == "secret_unreadable":
+        # Vault has a policy for each path
+        own = isinstance(problem, NotFound | InvalidInput | Conflict) or problem.code == "secret_unreadable"
+        if own or (isinstance(problem, AuthenticationError) and reference.startswith("vault:")):
             return problem
         raise
 
