@@ -78,6 +78,7 @@ def test_one_metric_report_holds_all_gpu_readings_of_a_dgx(start_replay: Any, dg
         "points": 0,
         "stored": 0,
         "lost": 0,
+        "unasked": 0,
     }
 
 
