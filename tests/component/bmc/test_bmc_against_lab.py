@@ -12,6 +12,7 @@ from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.operations imp
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.operations import bmc_info as info
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.operations import bmc_metrics_info as metrics
 from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.operations import bmc_power as power
+from ansible_collections.palebluedot.gpu.plugins.module_utils.bmc.redfish import power as redfish_power
 from ansible_collections.palebluedot.gpu.plugins.module_utils.errors import (
     AuthenticationError,
     BadAnswer,
@@ -107,7 +108,8 @@ def test_an_order_that_was_lost_on_the_way_is_given_once_more(lab_bmc: Any) -> N
     assert lab_bmc.resets() == ["On", "ForceOff"]
 
 
-def test_an_order_that_never_arrives_may_be_tried_again(lab_bmc: Any) -> None:
+def test_an_order_that_never_arrives_may_be_tried_again(lab_bmc: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redfish_power, "_PATIENCE_S", 2.0)
     lab_bmc.fault("drop", RESET)
     for wait in (True, False):
         with pytest.raises(PaleBlueDotError) as caught:
